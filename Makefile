@@ -1,0 +1,66 @@
+# Every target sets up what it needs in .venv of this folder; nothing is installed elsewhere.
+SHELL := /bin/bash
+BIN := .venv/bin
+STAMP := .venv/.installed
+export MPLBACKEND ?= Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv run test test-all lint bench replicate cuda-build clean
+
+help:
+	@echo "make run         set up, run the circuit once, write runs/out/ and its report"
+	@echo "make test        set up, run the tests that take a few minutes"
+	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
+	@echo "make lint        ruff: rules and formatting"
+	@echo "make bench       the tests that measure speed"
+	@echo "make replicate   every run file of runs/, one after the other"
+	@echo "make cuda-build  install brian2cuda and generate the CUDA project"
+	@echo "make clean       remove .venv, caches and build folders (results stay)"
+
+.venv: $(STAMP)
+
+# The first Python 3.12 there is: on the path, or of pyenv. A failed set-up leaves no stamp.
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; py=; \
+	for try in $(PYTHON) python3.12 python3 $$HOME/.pyenv/versions/3.12*/bin/python; do \
+	  if "$$try" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null; then \
+	    py=$$try; break; fi; \
+	done; \
+	if [ -z "$$py" ]; then \
+	  echo "no Python 3.12 found: install it (apt install python3.12 python3.12-venv, or pyenv install 3.12), or say make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; fi; \
+	echo "set-up: .venv with $$("$$py" --version), a few minutes the first time"; \
+	"$$py" -m venv .venv || { \
+	  echo "python -m venv failed: apt install python3.12-venv" >&2; exit 1; }; \
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	touch $@
+
+run: $(STAMP)
+	$(BIN)/pulvinar run first_light
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow and not cuda"
+
+test-all: $(STAMP) .venv/.cuda
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest -m slow -k "speed or bench" --durations=0
+
+replicate: $(STAMP)
+	@set -e; for file in runs/*.toml; do echo "== $$file"; $(BIN)/pulvinar run "$$file"; done
+
+.venv/.cuda: $(STAMP)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,cuda]'
+	@touch $@
+
+cuda-build: .venv/.cuda
+	$(BIN)/pulvinar run first_light --size tiny --device cuda
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
