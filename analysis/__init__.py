@@ -1,0 +1,17 @@
+"""From results to numbers, figures and reports; works on xarray Datasets alone.
+
+Modules
+-------
+schema
+    The shape of a result, one run out of many, rates by theta cycle and phase.
+spikes, theta, patterns, spectra
+    Measures: bursts and irregularity, phase, patterns over positions, spectra.
+observables, verdicts
+    The named numbers that claims are about, and whether the claims hold.
+diagram, figures, report
+    Circuit diagram, figures, the report page.
+"""
+
+from analysis.schema import AnalysisError, check, load, select
+
+__all__ = ["AnalysisError", "check", "load", "select"]
