@@ -265,12 +265,25 @@ def photograph(name: str) -> np.ndarray:
     return picture
 
 
+def _tiff_pages(path: str):
+    """Yield the pages of a TIFF; imageio would give a stack of them as one picture."""
+    from tifffile import TiffFile
+
+    with TiffFile(path) as stack:
+        for page in stack.pages:
+            yield page.asarray()
+
+
 def _read_file(path: str, most: int) -> list[np.ndarray]:
     """Return at most ``most`` frames of the file as luminances."""
     import imageio.v3 as imageio
 
     try:
-        frames = [_luminance(f) for f in itertools.islice(imageio.imiter(path), most)]
+        if Path(path).suffix.lower() in (".tif", ".tiff"):
+            pictures = _tiff_pages(path)
+        else:
+            pictures = imageio.imiter(path)
+        frames = [_luminance(picture) for picture in itertools.islice(pictures, most)]
     except Exception as error:
         # imageio raises whatever its plugins raise; all of it means that the file cannot be shown.
         if Path(path).suffix.lower() in (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg"):
@@ -584,7 +597,6 @@ def render(
     still = stimulus.kind == "ring" or len(frames) > 1
     known = np.full(stimulus.n_x, True) if still else (source >= 0) & (source < stimulus.n_x)
     n_polarities = len(stimulus.polarities)
-    # A pattern seen at x in one cycle is seen at x - step in the next.
     dataset = xr.Dataset(
         {
             "rate": (("bin", "channel"), rate.reshape(-1, rate.shape[-1]), {"units": "Hz"}),
