@@ -1,0 +1,355 @@
+"""The report page: one self-contained HTML file with verdicts, figures and parameters."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis import figures, patterns, schema, spectra, theta
+from analysis import verdicts as judge
+
+__all__ = ["Section", "circuit_sections", "write_report"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled figure of the page, or a note where it cannot be drawn.
+
+    Attributes
+    ----------
+    title, caption : str
+    figure : Figure or None
+    """
+
+    title: str
+    caption: str
+    figure: Figure | None = None
+
+
+def _image(figure, vector=False):
+    buffer = io.BytesIO()
+    kind = "svg" if vector else "png"
+    # no date, so that the same result gives the same page
+    metadata = {"Date": None} if vector else {"Software": None}
+    with figures.style():
+        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata)
+    mime = "image/svg+xml" if vector else "image/png"
+    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _number(value):
+    """Three significant digits, or a dash for what is not there."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "undefined"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+# --- figures of a circuit run --------------------------------------------------------------------
+
+
+def _circuit(ds):
+    figure = Figure(figsize=(11, 6.6))
+    populations, projections = schema.population_table(ds), schema.projection_table(ds)
+    figures.plot_circuit(populations, projections, figure.add_subplot())
+    return figure
+
+
+def _raster(ds):
+    figure = Figure(figsize=(10.5, 9))
+    upper, lower = figure.subplots(2, 1, height_ratios=(4.5, 1), sharex=True)
+    figures.plot_raster(ds, ax=upper)
+    upper.set_xlabel("")
+    figures.plot_population_rates(ds, ax=lower)
+    return figure
+
+
+def _phase_rates(ds):
+    figure = Figure(figsize=(10.5, 3.4))
+    colours = figures.population_colours(ds)
+    figures.plot_phase_rates(theta.phase_rates(ds), colours, figure.add_subplot())
+    return figure
+
+
+def _burst_phases(ds):
+    names = [n for n in schema.population_names(ds) if n.endswith("L5IB")]
+    figure = Figure(figsize=(4.4 * len(names), 4.2))
+    colours = figures.population_colours(ds)
+    axes = figure.subplots(1, len(names), subplot_kw={"projection": "polar"}, squeeze=False)[0]
+    for name, ax in zip(names, axes, strict=True):
+        figures.plot_burst_phases(theta.burst_phases(ds, name), colour=colours[name], ax=ax)
+    return figure
+
+
+def _patterns(ds):
+    figure = Figure(figsize=(11, 6.2))
+    grid = figure.add_gridspec(2, 3, height_ratios=(2, 1.1))
+    minus = patterns.pattern(ds, "pulvinar.TRC", "minus")
+    plus = patterns.pattern(ds, "pulvinar.TRC", "plus")
+    outcome = patterns.pattern(ds, "V1.L5IB")
+    stimulus = ds["stimulus"].transpose("cycle", "position").assign_attrs(long_name="stimulus")
+    top = float(np.nanmax([minus.max(), plus.max(), 1e-9]))
+    for column, (image, v_max) in enumerate(((stimulus, None), (minus, top), (plus, top))):
+        ax = figure.add_subplot(grid[0, column])
+        figures.plot_pattern(image, v_max=v_max, ax=ax)
+        if column:
+            ax.set_ylabel("")
+    series = {
+        "plus TRC and V1 L5IB": patterns.pearson(plus.values, outcome.values),
+        "minus TRC and V1 L5IB": patterns.pearson(minus.values, outcome.values),
+    }
+    figures.plot_pattern_correlation(series, figure.add_subplot(grid[1, :]))
+    return figure
+
+
+def _spectrum(ds):
+    colours = figures.population_colours(ds)
+    wanted = ("V1.L23", "V1.L5IB", "pulvinar.TRC", "V2.L6CT")
+    names = [n for n in wanted if n in schema.population_names(ds)]
+    curves = {n: spectra.spectrum(spectra.rate_signal(ds, n)) for n in names}
+    figure = Figure(figsize=(10.5, 3.4))
+    left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
+    figures.plot_spectrum(curves, colours=colours, ax=left)
+    try:
+        proxies = {f"{a} LFP proxy": spectra.lfp_proxy(ds, a) for a in ("V1", "V2")}
+    except schema.AnalysisError:
+        figure.delaxes(right)
+    else:
+        figures.plot_spectrum({n: spectra.spectrum(x) for n, x in proxies.items()}, ax=right)
+        right.set_ylabel("")
+    return figure
+
+
+def _aligned(ds):
+    rates = theta.aligned_rates(ds)
+    figure = Figure(figsize=(8, 0.36 * rates.sizes["population"] + 1))
+    figures.plot_aligned_rates(rates, figures.population_colours(ds), figure.add_subplot())
+    return figure
+
+
+def _traces(ds):
+    figure = Figure(figsize=(10.5, 0.85 * ds.sizes["trace"] + 0.9))
+    figures.plot_traces(ds, ax=figure.add_subplot())
+    return figure
+
+
+@dataclass(frozen=True)
+class _Plan:
+    title: str
+    caption: str
+    draw: Callable[[xr.Dataset], Figure]
+    variables: tuple[str, ...] = ()
+    populations: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+
+_PLANS = (
+    _Plan(
+        "Circuit",
+        "Drawn from the tables that built it. Thick: drivers; dashed: modulators; blue with a bar: "
+        "inhibition. A number is the row of the connectivity table below.",
+        _circuit,
+        attributes=("populations", "projections"),
+    ),
+    _Plan(
+        "Spikes",
+        "The first six cycles after the warm-up, cells ordered by position, plus phases shaded; at "
+        "most 48 cells of each population. Below: mean rates in 5 ms bins.",
+        _raster,
+    ),
+    _Plan(
+        "Rates by population and phase",
+        "Mean over cells and cycles; whiskers: standard deviation over cells.",
+        _phase_rates,
+        variables=("rate",),
+    ),
+    _Plan(
+        "When L5IB cells burst",
+        "Share of burst onsets (at least two spikes, intervals of at most 10 ms) by theta phase, "
+        "clockwise from the start of the cycle; plus phase shaded. The arrow is the mean vector, "
+        "full radius of the histogram = vector strength 1.",
+        _burst_phases,
+        populations=("V1.L5IB",),
+    ),
+    _Plan(
+        "Prediction and outcome in the pulvinar",
+        "Stimulus, TRC pattern in the minus phase and in the plus phase, by position and cycle; "
+        "below, Pearson correlation over positions with the V1 L5IB pattern of the same cycle.",
+        _patterns,
+        variables=("rate", "stimulus"),
+        populations=("V1.L5IB", "pulvinar.TRC"),
+    ),
+    _Plan(
+        "The mean theta cycle",
+        "Rate of each population through the cycle, 5 ms bins, each scaled to its own maximum "
+        "(right); plus phase shaded.",
+        _aligned,
+    ),
+    _Plan(
+        "Spectra",
+        "Welch power spectra of population rates (left) and of an LFP proxy, the sum of absolute "
+        "AMPA and GABA-A currents onto the excitatory cells of an area (right), each relative to "
+        "its sum up to 60 Hz.",
+        _spectrum,
+    ),
+    _Plan(
+        "Membrane potentials",
+        "Example cells; plus phases shaded.",
+        _traces,
+        variables=("trace_time", "trace_v", "trace_name"),
+    ),
+)
+
+
+def circuit_sections(ds: xr.Dataset) -> list[Section]:
+    """Return the figures of one circuit run, with a note for each that lacks its data.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+
+    Returns
+    -------
+    list of Section
+    """
+    sections = []
+    names = schema.population_names(ds)
+    for plan in _PLANS:
+        lacking = [f"variable '{v}'" for v in plan.variables if v not in ds]
+        lacking += [f"population '{p}'" for p in plan.populations if p not in names]
+        lacking += [f"attribute '{a}'" for a in plan.attributes if a not in ds.attrs]
+        if not lacking and not ds.sizes["cycle"]:
+            lacking = ["cycle"]
+        if lacking:
+            sections.append(Section(plan.title, f"Not drawn: no {', no '.join(lacking)}."))
+        else:
+            with figures.style():
+                sections.append(Section(plan.title, plan.caption, plan.draw(ds)))
+    return sections
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def _text(value):
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, default=str)
+    return str(value)
+
+
+def _flat(mapping, prefix=""):
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", _text(value)
+
+
+def _tables(ds):
+    populations = ("name", "area", "layer", "cell_class", "n", "excitatory")
+    projections = ("row", "name", "source", "target", "compartment", "receptors", "indegree",
+                   "weight_nS", "delay_ms", "release", "plastic", "basis")  # fmt: skip
+    for title, columns, rows in (
+        ("Populations", populations, schema.population_table(ds)),
+        ("Connectivity table", projections, schema.projection_table(ds)),
+    ):
+        if rows:
+            cells = [[_cell(row.get(c, "")) for c in columns] for row in rows]
+            yield {"title": f"{title} ({len(rows)})", "columns": columns, "rows": cells}
+
+
+def _cell(value):
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _text(value)
+
+
+def _is_circuit(ds):
+    return ds is not None and "spike_time" in ds and "population" in ds
+
+
+def write_report(
+    ds: xr.Dataset | None,
+    verdicts: list[dict],
+    run_info: Mapping,
+    path: Path | str,
+    extra_sections: Iterable[tuple[str, str, Figure]] = (),
+) -> Path:
+    """Write the report of a run as one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    ds : Dataset or None
+        The result. A circuit run gets the circuit figures, of its first condition and first
+        seed; any other experiment has only ``extra_sections``.
+    verdicts : list of dict
+        From `analysis.verdicts.evaluate`.
+    run_info : mapping
+        What ``run.json`` holds; its key ``name`` (or ``title``) is the title of the page. Plain
+        entries become rows of a table, nested ones a folded table each.
+    path : path
+        The file to write; its folder must exist.
+    extra_sections : iterable of (title, caption, Figure)
+        Further figures, after those of the circuit.
+
+    Returns
+    -------
+    Path
+        ``path``. It is written whole or not at all.
+    """
+    path = Path(path)
+    sections, shown_run, tables = [], "", []
+    if _is_circuit(ds):
+        runs = schema.runs(ds)
+        condition, seed = runs[0]
+        single = schema.select(ds, condition=condition, seed=seed)
+        sections += circuit_sections(single)
+        tables = list(_tables(single))
+        if len(runs) > 1:
+            what = [f"condition '{condition}'"] if condition is not None else []
+            what += [f"seed {seed}"] if seed is not None else []
+            shown_run = f"Figures show {', '.join(what)}; the verdicts are over all runs."
+    sections += [Section(*extra) for extra in extra_sections]
+    title = str(run_info.get("title") or run_info.get("name") or "Run")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["number"] = _number
+    template = files("analysis").joinpath("report.html.j2").read_text(encoding="utf-8")
+    plain = {k: v for k, v in run_info.items() if not isinstance(v, Mapping)}
+    nested = {k: v for k, v in run_info.items() if isinstance(v, Mapping)}
+    page = environment.from_string(template).render(
+        title=title,
+        summary=judge.summary(verdicts),
+        verdicts=[{"condition": None, "source": "", "spread": None, "values": [], **v}
+                  for v in verdicts],
+        shown_run=shown_run,
+        sections=[
+            {"title": s.title, "caption": s.caption,
+             "image": _image(s.figure, s.title == "Circuit") if s.figure is not None else None}
+            for s in sections
+        ],
+        run_rows=list(_flat(plain)),
+        run_groups=[(key, list(_flat(value))) for key, value in nested.items() if value],
+        tables=tables,
+    )  # fmt: skip
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
