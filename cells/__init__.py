@@ -1,0 +1,1 @@
+"""Cells: named membrane currents, cell models, integration and published physiology."""

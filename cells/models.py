@@ -1,0 +1,262 @@
+"""Cell models: which currents sit in which compartment, and the parameters of every cell class.
+
+A `CellModel` is one equation set; the cell classes that share it (all regular- and fast-spiking
+cortical cells, for instance) differ in parameters alone and live in one NeuronGroup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from brian2 import Equations
+from scipy.special import exprel
+
+from cells.currents import CURRENTS
+from cells.parameters import InputError, ParameterTable, load_tables, nearest
+
+__all__ = [
+    "CELL_CLASSES",
+    "MODELS",
+    "CellClass",
+    "CellModel",
+    "Compartment",
+    "cell_class",
+    "steady_state",
+]
+
+TABLES = Path(__file__).parent / "tables"
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """One iso-potential compartment: its potential, its name and its currents."""
+
+    name: str
+    v: str
+    suffix: str
+    currents: tuple[str, ...]
+
+    @property
+    def injected(self) -> str:
+        """Name of the variable (amp) through which synapses and electrodes reach it."""
+        return f"I_syn{self.suffix}"
+
+
+@dataclass(frozen=True)
+class CellModel:
+    """One equation set.
+
+    Attributes
+    ----------
+    name : str
+    compartments : tuple of Compartment
+        One, or a soma and a dendrite joined by ``g_c``.
+    """
+
+    name: str
+    compartments: tuple[Compartment, ...]
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """Names and Brian2 units of the parameters of each cell."""
+        units: dict[str, str] = {"C_m": "farad/meter**2"}
+        for part in self.compartments:
+            units[f"area{part.suffix}"] = "meter**2"
+            for current in part.currents:
+                for name, unit in CURRENTS[current].parameters:
+                    units[name.format(s=part.suffix)] = unit
+        if len(self.compartments) == 2:
+            units["g_c"] = "siemens"
+        return tuple(units.items())
+
+    def equations(self) -> str:
+        """Return the Brian2 equations of the membrane.
+
+        ``I_syn`` (and ``I_syn_d``), in ampere and inward positive, are left to the caller. Each
+        potential has a companion ``<v>_last`` that the integrators of `cells.integration` keep.
+        """
+        lines = []
+        for part in self.compartments:
+            ionic = []
+            for current in part.currents:
+                lines += CURRENTS[current].equations(part.v, part.suffix).strip().splitlines()
+                if current != "calcium":
+                    ionic.append(_symbol(current) + part.suffix)
+            coupling = ""
+            if len(self.compartments) == 2:
+                other = self.compartments[1 - self.compartments.index(part)]
+                coupling = f" + g_c*({other.v} - {part.v})/area{part.suffix}"
+            lines += [
+                f"d{part.v}/dt = ({' + '.join(ionic)}{coupling}"
+                f" + I_syn{part.suffix}/area{part.suffix})/C_m : volt",
+                f"{part.v}_last : volt",
+            ]
+        lines += [f"{name} : {unit} (constant)" for name, unit in self.parameters]
+        return "\n".join(line.strip() for line in lines)
+
+    @property
+    def threshold(self) -> str:
+        """A spike is an upward crossing of this level by the somatic potential."""
+        v = self.compartments[0].v
+        return f"{v} > -15*mV and {v}_last <= -15*mV"
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of the state variables other than potentials (and calcium)."""
+        names = []
+        for line in self.equations().splitlines():
+            if line.startswith("d") and "/dt" in line:
+                name = line[1 : line.index("/dt")]
+                if name not in {part.v for part in self.compartments} and not name.startswith("Ca"):
+                    names.append(name)
+        return tuple(names)
+
+
+def _symbol(current: str) -> str:
+    return "I_h" if current == "I_h_relay" else current
+
+
+def _soma(*currents: str, name: str = "soma", v: str = "v", suffix: str = "") -> Compartment:
+    return Compartment(name, v, suffix, currents)
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        CellModel("cortical", (_soma("I_leak", "I_Na", "I_Kd", "I_M"),)),
+        CellModel("lts", (_soma("I_leak", "I_Na", "I_Kd", "I_M", "I_T"),)),
+        CellModel(
+            "intrinsic_burster",
+            (
+                _soma("I_leak", "I_Na", "I_Kd"),
+                _soma("I_leak", "I_Ca", "calcium", "I_SK", "I_h", "I_M",
+                      name="apical", v="v_d", suffix="_d"),
+            ),
+        ),
+        CellModel("relay", (_soma("I_leak", "I_KL", "I_Na", "I_Kd", "I_T", "I_h_relay"),)),
+        CellModel("reticular", (_soma("I_leak", "I_Na", "I_Kd", "I_Ts"),)),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CellClass:
+    """A cell class of the literature: a model with its parameters.
+
+    Attributes
+    ----------
+    name : str
+        For example ``"L5IB"``.
+    model : CellModel
+    parameters : ParameterTable
+    excitatory : bool
+    colour : str
+        Of its traces and bars in every figure.
+    meaning : str
+    """
+
+    name: str
+    model: CellModel
+    parameters: ParameterTable
+    excitatory: bool
+    colour: str
+    meaning: str
+
+
+# name: (model, excitatory, colour, meaning); colours after Paul Tol's colour-blind safe schemes
+_CLASSES = {
+    "L4": ("cortical", True, "#4477AA", "layer 4 spiny stellate cell"),
+    "L23": ("cortical", True, "#66CCEE", "layer 2/3 pyramid"),
+    "L5IB": ("intrinsic_burster", True, "#EE6677", "layer 5 intrinsically bursting thick-tufted pyramid"),
+    "L5RS": ("cortical", True, "#AA4499", "layer 5 regular-spiking pyramid"),
+    "L6CT": ("cortical", True, "#CCBB44", "layer 6 corticothalamic pyramid"),
+    "PV": ("cortical", False, "#777777", "parvalbumin fast-spiking interneuron"),
+    "SST": ("lts", False, "#332288", "somatostatin low-threshold-spiking interneuron"),
+    "TRC": ("relay", True, "#228833", "thalamic relay cell of the pulvinar"),
+    "TRN": ("reticular", False, "#882255", "cell of the thalamic reticular nucleus"),
+}  # fmt: skip
+
+
+@cache
+def _tables() -> dict[str, ParameterTable]:
+    tables: dict[str, ParameterTable] = {}
+    for path in sorted(TABLES.glob("*.toml")):
+        tables.update(load_tables(path))
+    return tables
+
+
+@cache
+def _cell_classes() -> dict[str, CellClass]:
+    classes = {}
+    for name, (model, excitatory, colour, meaning) in _CLASSES.items():
+        table = _tables()[name]
+        needed = dict(MODELS[model].parameters)
+        for key in needed:
+            table.parameter(key)
+        for key in table:
+            if key not in needed:
+                raise InputError(f"{table.path}: [{name}] '{key}' is no parameter of the model"
+                                 f" '{model}'{nearest(key, needed)}")  # fmt: skip
+        classes[name] = CellClass(name, MODELS[model], table, excitatory, colour, meaning)
+    return classes
+
+
+CELL_CLASSES = tuple(_CLASSES)
+
+
+def cell_class(name: str) -> CellClass:
+    """Return a published cell class, e.g. ``cell_class("TRC")``; InputError names the nearest."""
+    try:
+        return _cell_classes()[name]
+    except KeyError:
+        raise InputError(f"unknown cell class '{name}'{nearest(name, CELL_CLASSES)}") from None
+
+
+def steady_state(cell: CellClass, v: float | Sequence[float]) -> dict[str, np.ndarray]:
+    """Return the steady state of every gate and calcium pool with all potentials held at ``v``.
+
+    Parameters
+    ----------
+    cell : CellClass
+    v : float or array-like
+        Potential in volt (each compartment is held at it).
+
+    Returns
+    -------
+    dict of str to array
+        In SI units; also ``"current"``, the net inward ionic current per compartment summed over
+        their areas in ampere, whose root is the resting potential of an isopotential cell.
+    """
+    equations = Equations(cell.model.equations())
+    values = {name: float(quantity) for name, quantity in cell.parameters.items()}
+    v = np.asarray(v, dtype=float)
+    values |= {part.v: v for part in cell.model.compartments}
+    values |= {part.injected: 0.0 for part in cell.model.compartments}
+    names = {"exp": np.exp, "exprel": exprel, "ms": 1e-3, "mV": 1e-3, "umolar": 1e-3, "amp": 1.0}
+
+    def value(name, **held):
+        known = {**values, **held}
+        if name in known:
+            return known[name]
+        return evaluate(name, **held)
+
+    def evaluate(name, **held):
+        code = equations[name].expr.code
+        symbols = {s for s in equations[name].expr.identifiers if s not in names}
+        return eval(code, {**names, **{s: value(s, **held) for s in symbols}})
+
+    pending = [n for n in equations.diff_eq_names if n not in values]
+    # gates depend on potentials alone, calcium on gates: a second pass closes the chain
+    for name in sorted(pending, key=lambda n: n.startswith("Ca")):
+        at_zero, at_one = evaluate(name, **{name: 0.0}), evaluate(name, **{name: 1.0})
+        values[name] = np.asarray(at_zero / (at_zero - at_one))
+    total = 0.0
+    for part in cell.model.compartments:
+        for current in part.currents:
+            if current != "calcium":
+                total = total + values[f"area{part.suffix}"] * value(_symbol(current) + part.suffix)
+    return {**{n: values[n] for n in pending}, "current": np.asarray(total)}
