@@ -2,14 +2,14 @@
 
 `staggered` is a Brian2 ``method=``. Gates, concentrations and conductances live half a step from
 the membrane potentials, as in the leapfrog of Hines (doi:10.1016/0020-7101(84)90008-4): every step
-first moves them with the old potentials, then moves each potential with the new gates. Each variable
-is moved by an exponential Rosenbrock step,
+first moves them with the old potentials, then moves each potential with the new gates. Each
+variable is moved by an exponential Rosenbrock step,
 
     x(t + dt) = x(t) + dt f(x) phi(J dt),   J = df/dx,   phi(z) = (exp(z) - 1)/z,
 
-which is the usual exponential Euler step when f is linear in x, and stays second order when it is not
-(instantaneous gates, magnesium block). phi is its [0/2] Pade approximant 1/(1 - z/2 + z^2/12): no
-exponential, no branch and no pole on the real axis.
+which is the usual exponential Euler step when f is linear in x, and stays second order when it is
+not (instantaneous gates, magnesium block). phi is its [0/2] Pade approximant 1/(1 - z/2 + z^2/12):
+no exponential, no branch and no pole on the real axis.
 
 Equations stay in their textbook form.
 """
@@ -21,12 +21,14 @@ from dataclasses import dataclass
 import sympy
 from brian2 import prefs
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.parsing.sympytools import str_to_sympy, sympy_to_str
 from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.stateupdaters.explicit import rk4
 from brian2.units import volt
 from brian2.units.fundamentalunits import have_same_dimensions
+from scipy.special import exprel
 
 __all__ = ["COMPILE_FLAGS", "METHODS", "Method", "reference", "staggered", "use_fast_math"]
 
@@ -39,6 +41,10 @@ COMPILE_FLAGS = (
     # gcc gives up vectorising a loop over many arrays after a few alias checks
     "--param=vect-max-version-for-alias-checks=1000",
 )
+
+# Brian2 wraps the numpy exprel in a unit check that formats its arguments at every call, most of
+# the time of a step; the units of equations are checked once anyway.
+DEFAULT_FUNCTIONS["exprel"].implementations.add_implementation(NumpyCodeGenerator, code=exprel)
 
 
 def _potentials(equations) -> list[str]:
@@ -76,8 +82,8 @@ def staggered(equations, variables=None, method_options=None) -> str:
     -----
     A model that has a parameter ``<potential>_last`` finds there the potential before the step, so
     that a spike can be a level crossing, ``v > threshold and v_last <= threshold``: no refractory
-    state, which would keep the loop from vectorising well. Recorded gates are half a step late. Synaptic conductances enter a potential at the step after
-    the spike that changed them.
+    state, which would keep the loop from vectorising well. Recorded gates are half a step late.
+    Synaptic conductances enter a potential at the step after the spike that changed them.
     """
     if equations.is_stochastic:
         raise UnsupportedEquationsException("staggered: no stochastic equations")
@@ -95,8 +101,8 @@ def staggered(equations, variables=None, method_options=None) -> str:
             for s in expression.free_symbols
         )
 
-    # sets have no order: sort, so that the generated code is the same in every process. What follows
-    # from other gates (a calcium pool) comes after them.
+    # sets have no order: sort, so that the generated code is the same in every process. What
+    # follows from other gates (a calcium pool) comes after them.
     others = sorted(set(equations.diff_eq_names) - set(potentials))
     others.sort(key=lambda x: sum(depends(expressions[x], y) for y in others if y != x))
 

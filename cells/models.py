@@ -171,7 +171,7 @@ class CellClass:
 _CLASSES = {
     "L4": ("cortical", True, "#4477AA", "layer 4 spiny stellate cell"),
     "L23": ("cortical", True, "#66CCEE", "layer 2/3 pyramid"),
-    "L5IB": ("intrinsic_burster", True, "#EE6677", "layer 5 intrinsically bursting thick-tufted pyramid"),
+    "L5IB": ("intrinsic_burster", True, "#EE6677", "layer 5 intrinsically bursting pyramid"),
     "L5RS": ("cortical", True, "#AA4499", "layer 5 regular-spiking pyramid"),
     "L6CT": ("cortical", True, "#CCBB44", "layer 6 corticothalamic pyramid"),
     "PV": ("cortical", False, "#777777", "parvalbumin fast-spiking interneuron"),

@@ -132,9 +132,14 @@ def current_clamp(
     injected += [f"{p.injected} = 0*amp : amp" for p in parts.values() if p.name != compartment]
     equations = Equations("\n".join([cell.model.equations(), *injected]))
     group = NeuronGroup(
-        n, equations, threshold=cell.model.threshold, reset="", method=METHODS[method].updater, dt=dt,
-        namespace={"I_clamp": TimedArray(currents, dt=dt)}, codeobj_class=None,
-    )  # fmt: skip
+        n,
+        equations,
+        threshold=cell.model.threshold,
+        reset="",
+        method=METHODS[method].updater,
+        dt=dt,
+        namespace={"I_clamp": TimedArray(currents, dt=dt)},
+    )
     for name, quantity in cell.parameters.with_values().items():
         setattr(group, name, quantity)
     for name, value in parameters.items():
@@ -156,7 +161,7 @@ def current_clamp(
 
     previous, prefs.codegen.target = prefs.codegen.target, target
     try:
-        network.run(duration)
+        network.run(duration, namespace={})
     finally:
         prefs.codegen.target = previous
     trains = spikes.spike_trains()
