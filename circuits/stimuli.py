@@ -19,6 +19,7 @@ Bonin, Mante & Carandini (2005), J Neurosci 25:10844, doi:10.1523/JNEUROSCI.0906
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -55,6 +56,7 @@ TRAINING = ("astronaut", "camera", "coins", "grass", "gravel", "rocket")
 HELD_OUT = ("brick", "chelsea", "coffee")
 PHOTOGRAPHS = (*TRAINING, *HELD_OUT, "hubble_deep_field", "moon", "page", "retina", "text")
 
+_VIDEO = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm")
 _TABLE = Path(__file__).parent / "tables" / "lgn.toml"
 _DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2}
 
@@ -71,7 +73,7 @@ class Stimulus:
         Name of the photograph.
     path : str
         Picture, GIF, TIFF stack or video; used and required by ``kind="file"``. Of a file with
-        several frames the window stands still and the frames move on.
+        several frames the window stands still and the frames move on, and start again.
     n_x : int
         Positions: receptive fields in the row, or sites of the ring.
     polarities : sequence of {"on", "off"}, optional
@@ -274,29 +276,28 @@ def _tiff_pages(path: str):
             yield page.asarray()
 
 
-def _read_file(path: str, most: int) -> list[np.ndarray]:
-    """Return at most ``most`` frames of the file as luminances."""
+def _frames(path: str):
+    """Yield the frames of the file as (y, x) luminances of one size."""
     import imageio.v3 as imageio
 
+    tiff = Path(path).suffix.lower() in (".tif", ".tiff")
+    shape = None
     try:
-        if Path(path).suffix.lower() in (".tif", ".tiff"):
-            pictures = _tiff_pages(path)
-        else:
-            pictures = imageio.imiter(path)
-        frames = [_luminance(picture) for picture in itertools.islice(pictures, most)]
+        for picture in _tiff_pages(path) if tiff else imageio.imiter(path):
+            luminance = _luminance(picture)
+            if luminance.shape != (shape or luminance.shape):
+                raise ValueError("its frames differ in size")
+            shape = luminance.shape
+            yield luminance
     except Exception as error:
         # imageio raises whatever its plugins raise; all of it means that the file cannot be shown.
-        if Path(path).suffix.lower() in (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg"):
-            raise _bad(
-                "path", f"cannot read the video '{path}'; video needs a plugin: pip install av"
-            ) from None
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason"
-        raise _bad("path", f"cannot read '{path}' as a picture ({reason})") from None
-    if not frames:
+        plugins = any(importlib.util.find_spec(name) for name in ("av", "imageio_ffmpeg"))
+        if Path(path).suffix.lower() in _VIDEO and not plugins:
+            raise _bad("path", f"video '{path}' needs a plugin: pip install av") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise _bad("path", f"cannot read '{path}' as a picture or video ({reason})") from None
+    if shape is None:
         raise _bad("path", f"no picture in '{path}'")
-    if len({frame.shape for frame in frames}) != 1:
-        raise _bad("path", f"the pictures in '{path}' differ in size")
-    return frames
 
 
 def centre_surround(
@@ -468,41 +469,48 @@ def _picture_samples(stimulus, n_cycles, bins, rng, picture, filtered):
     return seen[0], seen[1], luminance, path, {"left": left, "row": row}
 
 
-def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
-    """Return what a resting window sees of successive frames, each (cycle, bin, x)."""
-    height, width = frames[0].shape
+def _window(stimulus, shape, rng) -> tuple[int, int]:
+    """Return row and leftmost column of a window at rest."""
+    height, width = shape
     span = (stimulus.n_x - 1) * stimulus.spacing
     if width - 1 < span:
         raise _bad("n_x", f"the window needs {span + 1} px, the picture has {width}")
-    length = _sweep_length(stimulus, len(frames) - 1, 0, 1, "step")
+    return int(_rows(stimulus, height, 1, rng)[0]), int(rng.integers(width - span))
+
+
+def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
+    """Return what a resting window sees of successive frames, each (cycle, bin, x)."""
+    first = next(frames)
+    row, left = _window(stimulus, first.shape, rng)
+    # what lies farther off than the filters reach, one after the other, need not be filtered
+    reach = sum(float(table[f"sigma_{k}"]) for k in ("luminance", "surround", "suppressive"))
+    reach = int(np.ceil(4 * reach * stimulus.spacing)) + 3
+    span = (stimulus.n_x - 1) * stimulus.spacing
+    top, start_x = max(0, row - reach), max(0, left - reach)
+    crop = np.s_[top : row + reach + 1, start_x : left + span + reach + 1]
+    columns = left - start_x + stimulus.spacing * np.arange(stimulus.n_x)
+    seen, typical = [], 0.0
+    for frame in itertools.chain([first], frames):
+        cropped = frame[crop]
+        signal, local, mean = centre_surround(cropped, stimulus.spacing, table)
+        typical = typical or float(np.sqrt(np.mean(local**2)))
+        seen.append([a_map[row - top, columns] for a_map in (signal, local, mean, cropped)])
+    seen = np.moveaxis(np.array(seen), 1, 0)  # (map, frame, x)
+
+    n_frames = seen.shape[1]
+    length = _sweep_length(stimulus, n_frames - 1, 0, 1, "step")
     path = _path(stimulus, n_cycles, bins, length)
     n_sweeps = int(path.sweep[-1]) + 1
-    start = rng.integers((abs(stimulus.step) or len(frames) - 1) + 1, size=n_sweeps)
+    start = rng.integers((abs(stimulus.step) or n_frames - 1) + 1, size=n_sweeps)
     if stimulus.step < 0:
-        start = len(frames) - 1 - start
-    row = _rows(stimulus, height, n_sweeps, rng)[path.sweep]
-    left = rng.integers(width - span, size=n_sweeps)[path.sweep]
+        start = n_frames - 1 - start
     time = start[path.sweep][:, None] + path.moved
-    columns = left[:, None] + stimulus.spacing * np.arange(stimulus.n_x)
-    before = np.minimum(np.floor(time).astype(int), len(frames) - 2)
+    before = np.minimum(np.floor(time).astype(int), n_frames - 2)
     share = (time - before)[..., None]
-    needed = np.unique([before, before + 1])
-    place = {frame: index for index, frame in enumerate(needed)}
-    seen = np.empty((4, len(needed), n_cycles, stimulus.n_x))
-    for frame, index in place.items():
-        for values, a_map in zip(
-            seen,
-            (*centre_surround(frames[frame], stimulus.spacing, table), frames[frame]),
-            strict=True,
-        ):
-            for k in range(n_cycles):
-                values[index, k] = _sampled(a_map, row[k], columns[k])
-    index = np.searchsorted(needed, before)
-    cycle = np.arange(n_cycles)[:, None]
-    blended = (1 - share) * seen[:, index, cycle] + share * seen[:, index + 1, cycle]
-    luminance = blended[2] + stimulus.contrast * (blended[3] - blended[2])
-    where = {"left": np.broadcast_to(left[:, None], time.shape), "row": row}
-    return blended[0], blended[1], luminance, path, where
+    signal, local, mean, picture = (1 - share) * seen[:, before] + share * seen[:, before + 1]
+    luminance = mean + stimulus.contrast * (picture - mean)
+    where = {"left": np.full(n_cycles, left), "row": np.full(n_cycles, row)}
+    return (signal, local, luminance, path, where), typical
 
 
 def render(
@@ -565,23 +573,30 @@ def render(
     plus = (np.arange(bins) + 0.5) / bins >= plus_start
     rng = np.random.default_rng(seed)
 
+    still = stimulus.kind == "ring"
     if stimulus.kind == "ring":
         seen = _ring_samples(stimulus, n_cycles, bins, rng, table)
         typical = float(np.sqrt(np.mean(seen[1] ** 2)))
     else:
         if stimulus.kind == "photograph":
             frames = [photograph(stimulus.image)]
-            filtered = _filtered_photograph(stimulus.image, stimulus.spacing, table)
         else:
-            # a sweep through the whole movie is enough: after it the movie starts again
-            most = 2 + (n_cycles + 1) * max(1, abs(stimulus.step))
-            frames = _read_file(stimulus.path, most)
-            filtered = centre_surround(frames[0], stimulus.spacing, table)
-        typical = float(np.sqrt(np.mean(filtered[1] ** 2)))
-        if len(frames) == 1:
-            seen = _picture_samples(stimulus, n_cycles, bins, rng, frames[0], filtered)
+            # no more of a film than will be shown
+            frames = _frames(stimulus.path)
+            frames = itertools.islice(frames, 2 + (n_cycles + 1) * max(1, abs(stimulus.step)))
+        frames = iter(frames)
+        head = list(itertools.islice(frames, 2))
+        still = len(head) > 1
+        if still:
+            frames = itertools.chain(head, frames)
+            seen, typical = _movie_samples(stimulus, n_cycles, bins, rng, frames, table)
         else:
-            seen = _movie_samples(stimulus, n_cycles, bins, rng, frames, table)
+            if stimulus.kind == "photograph":
+                filtered = _filtered_photograph(stimulus.image, stimulus.spacing, table)
+            else:
+                filtered = centre_surround(head[0], stimulus.spacing, table)
+            seen = _picture_samples(stimulus, n_cycles, bins, rng, head[0], filtered)
+            typical = float(np.sqrt(np.mean(filtered[1] ** 2)))
     signal, local, luminance, path, where = seen
 
     options = {"contrast": stimulus.contrast, "gain_control": stimulus.gain_control}
@@ -594,7 +609,6 @@ def render(
     )
     x = np.arange(stimulus.n_x)
     source = x + stimulus.step
-    still = stimulus.kind == "ring" or len(frames) > 1
     known = np.full(stimulus.n_x, True) if still else (source >= 0) & (source < stimulus.n_x)
     n_polarities = len(stimulus.polarities)
     dataset = xr.Dataset(

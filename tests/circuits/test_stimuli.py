@@ -319,7 +319,7 @@ def test_a_stack_of_frames_is_shown_frame_by_frame(tmp_path, ending):
     frames = drifting(12, 6)
     path = tmp_path / f"stack.{ending}"
     if ending == "tif":
-        tifffile.imwrite(path, frames)
+        tifffile.imwrite(path, frames, photometric="minisblack")
     else:
         imageio.imwrite(path, frames, loop=0)
     stimulus = Stimulus(kind="file", path=str(path), step=1, motion="stepped", row=50, n_x=10)
@@ -335,7 +335,7 @@ def test_a_stack_of_frames_is_shown_frame_by_frame(tmp_path, ending):
 
 def test_smooth_movie_runs_at_constant_speed_and_starts_again_at_its_end(tmp_path):
     path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, drifting(9, 6))
+    tifffile.imwrite(path, drifting(9, 6), photometric="minisblack")
     stimulus = Stimulus(kind="file", path=str(path), step=1, row=50)
     data = render(stimulus, n_cycles=20, seed=3)
     assert data["jump"].values[[0, 7, 14]].all()
@@ -347,6 +347,32 @@ def test_smooth_movie_runs_at_constant_speed_and_starts_again_at_its_end(tmp_pat
     assert inside.min() > 0
 
 
+def test_a_movie_of_one_picture_gives_the_rates_of_that_picture(tmp_path):
+    """The movie filters a crop: it must give what filtering the whole frame gives."""
+    picture = (photograph("astronaut") * 255).astype(np.uint8)
+    path = tmp_path / "still.tif"
+    tifffile.imwrite(path, np.stack([picture] * 4), photometric="minisblack")
+    stimulus = Stimulus(kind="file", path=str(path), step=1, spacing=2, n_x=6, row=200)
+    data = render(stimulus, n_cycles=3, seed=9)
+    columns = int(data["left"].values[0]) + 2 * np.arange(6)
+    signal, local, _ = centre_surround(picture / 255, 2)
+    on, off = (
+        relay_rate(signal[200, columns], local[200, columns], polarity=p) for p in ("on", "off")
+    )
+    expected = np.broadcast_to([*on, *off], data["rate"].shape)
+    np.testing.assert_allclose(data["rate"], expected, atol=1e-6)
+    assert expected.max() > 10
+
+
+def test_frames_of_different_size_are_refused(tmp_path):
+    path = tmp_path / "mixed.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((50, 60), np.uint8))
+        writer.write(np.zeros((40, 60), np.uint8))
+    with pytest.raises(InputError, match=r"path.*mixed\.tif.*differ in size"):
+        render(Stimulus(kind="file", path=str(path)), n_cycles=2)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -355,7 +381,9 @@ def test_smooth_movie_runs_at_constant_speed_and_starts_again_at_its_end(tmp_pat
         ("broken.png", b"\x89PNG\r\n\x1a\n" + bytes(20), ["cannot read", "broken.png"]),
         ("empty.png", b"", ["cannot read", "empty.png"]),
     ],
+    ids=["video", "text", "broken", "empty"],
 )
+@pytest.mark.filterwarnings("ignore:The legacy `DICOM` plugin")
 def test_unreadable_files_are_told_in_one_line(tmp_path, name, content, words):
     path = tmp_path / name
     path.write_bytes(content)
