@@ -32,7 +32,7 @@ __all__ = [
     "style",
 ]
 
-_PLUS_SHADE = "#F4E3C1"
+_PLUS_SHADE = "#FBF1DC"
 _PRETTY = {"1": "", "Hz**2/Hz": "Hz²/Hz", "nA**2/Hz": "nA²/Hz"}
 
 
@@ -110,8 +110,8 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
             base + index[shown],
             linestyle="none",
             marker="|",
-            markersize=2.2,
-            markeredgewidth=0.8,
+            markersize=3,
+            markeredgewidth=1.0,
             color=colours[name],
             rasterized=True,
         )
@@ -339,15 +339,15 @@ def plot_aligned_rates(rates: xr.DataArray, colours: dict[str, str] | None = Non
     """
     names = rates["population"].values.astype(str).tolist()
     ax = _axis(ax, (6, 0.45 * len(names) + 1))
-    time = rates["time"].values * 1e3
     plus, length = rates.attrs["plus_start_s"] * 1e3, rates.attrs["cycle_length_s"] * 1e3
+    edges = np.linspace(0, length, rates.sizes["time"] + 1)
     ax.axvspan(plus, length, color=_PLUS_SHADE, lw=0, zorder=0)
     for row, name in enumerate(reversed(names)):
         rate = rates.sel(population=name).values
         peak = rate.max(initial=0)
         height = 0.85 * rate / peak if peak > 0 else 0 * rate
         colour = (colours or {}).get(name, "#777777")
-        ax.fill_between(time, row, row + height, color=colour, alpha=0.75, lw=0, step="mid")
+        ax.stairs(row + height, edges, baseline=row, fill=True, color=colour, alpha=0.85)
         ax.text(length * 1.01, row + 0.15, f"{peak:.0f} Hz", fontsize=7, color="#444444")
     ax.set_yticks(np.arange(len(names)) + 0.3, names[::-1])
     ax.tick_params(axis="y", length=0)
@@ -387,7 +387,7 @@ def plot_spectrum(spectra: dict[str, xr.DataArray], f_max: float = 60.0, colours
     ax.set_xlabel(_named("frequency", "Hz"))
     ax.set_ylabel("share of power")
     if ax.lines:
-        ax.legend(loc="upper right")
+        ax.legend(loc="upper right", frameon=True, framealpha=0.85, edgecolor="none")
     return ax
 
 
@@ -412,6 +412,7 @@ def plot_traces(ds: xr.Dataset, n_cycle: int = 4, ax=None):
     t_start, t_stop = _first_cycles(ds, n_cycle)
     if time[-1] <= t_start or time[0] >= t_stop:
         t_start, t_stop = float(time[0]), float(time[-1])
+    t_start, t_stop = max(t_start, float(time[0])), min(t_stop, float(time[-1]))
     shown = (time >= t_start) & (time <= t_stop)
     _shade_plus(ax, ds, t_start, t_stop)
     colours = population_colours(ds)

@@ -73,6 +73,9 @@ def find(name: str, arguments: dict | None = None) -> Observable:
             raise schema.AnalysisError(
                 f"observable '{name}' has no argument '{key}'{schema.nearest(key, found.arguments)}"
             )
+    for key, parameter in list(inspect.signature(found.function).parameters.items())[1:]:
+        if parameter.default is parameter.empty and key not in (arguments or {}):
+            raise schema.AnalysisError(f"observable '{name}' needs the argument '{key}'")
     return found
 
 

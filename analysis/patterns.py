@@ -16,6 +16,7 @@ __all__ = [
     "correlation_matrix",
     "decode_accuracy",
     "mean_correlation",
+    "other_cycles",
     "pattern",
     "pearson",
     "shuffle_correlation",
@@ -153,6 +154,24 @@ def shuffle_correlation(a: np.ndarray, b: np.ndarray) -> float:
     r = r[~np.eye(len(r), dtype=bool)]
     r = r[~np.isnan(r)]
     return float(r.mean()) if r.size else np.nan
+
+
+def other_cycles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return for each cycle of ``a`` its mean correlation with all other cycles of ``b``.
+
+    Parameters
+    ----------
+    a, b : (n_cycle, n_position) array
+
+    Returns
+    -------
+    (n_cycle,) array
+        NaN where no pair is defined.
+    """
+    r = correlation_matrix(a, b)
+    defined = ~np.isnan(r) & ~np.eye(len(r), dtype=bool)
+    n = defined.sum(1)
+    return np.where(n > 0, np.where(defined, r, 0).sum(1) / np.maximum(n, 1), np.nan)
 
 
 def decode_accuracy(pattern: np.ndarray, target: np.ndarray) -> float:

@@ -44,7 +44,8 @@ def _image(figure, vector=False):
     # no date, so that the same result gives the same page
     metadata = {"Date": None} if vector else {"Software": None}
     with figures.style():
-        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata)
+        box = "tight" if vector else None
+        figure.savefig(buffer, format=kind, bbox_inches=box, metadata=metadata)
     mime = "image/svg+xml" if vector else "image/png"
     return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
@@ -108,6 +109,7 @@ def _patterns(ds):
     series = {
         "plus TRC and V1 L5IB": patterns.pearson(plus.values, outcome.values),
         "minus TRC and V1 L5IB": patterns.pearson(minus.values, outcome.values),
+        "plus TRC and V1 L5IB of other cycles": patterns.other_cycles(plus.values, outcome.values),
     }
     figures.plot_pattern_correlation(series, figure.add_subplot(grid[1, :]))
     return figure

@@ -89,10 +89,11 @@ def load(path: Path | str) -> xr.Dataset:
         raise AnalysisError(f"{path}: no such result file")
     try:
         # seconds must stay numbers: decode_times would turn them into timedeltas
-        with xr.open_dataset(path, decode_times=False) as ds:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as ds:
             ds.load()
-    except OSError as error:
-        raise AnalysisError(f"{path}: not a netCDF file ({error})") from None
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise AnalysisError(f"{path}: not a netCDF file ({reason})") from None
     try:
         return check(ds)
     except AnalysisError as error:
