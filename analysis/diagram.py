@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-__all__ = ["Arrow", "class_colour", "layout", "merge_projections", "plot_circuit"]
+__all__ = ["Arrow", "class_colour", "kind_of", "layout", "merge_projections", "plot_circuit"]
 
 EXCITATORY, INHIBITORY, MODULATOR = "#333333", "#0072B2", "#8A5A83"
 
@@ -27,6 +27,7 @@ _CLASS_COLOURS = {
     "L6CT": "#009E73",
     "PV": "#7F7F7F",
     "PVD": "#A6A6A6",
+    "PV6": "#A6A6A6",
     "SST": "#8C6D4F",
     "TRC": "#CC79A7",
     "TRN": "#5D4A66",
@@ -45,6 +46,7 @@ _CORTICAL = {
     "PV": (4.0, 2),
     "SST": (2.85, 2),
     "PVD": (1.7, 2),
+    "PV6": (1.7, 2),
     "MATRIX": (5.7, 1),
     "THETA": (0.2, 2),
 }
@@ -54,9 +56,20 @@ _STEP, _INNER = 1.55, 2.95
 _LANE = {"cells": _INNER + _STEP / 2, "inhibition": _INNER + 1.5 * _STEP, "outside": 6.85}
 
 
+_DRIVERS = ("driver", "thalamocortical", "core")
+
+
 def class_colour(cell_class: str, colour: str | None = None) -> str:
     """Return the colour of a cell class: the one its table gives, or a colour-blind safe one."""
-    return colour or _CLASS_COLOURS.get(cell_class, "#999999")
+    if colour and colour.lower() not in ("#000000", "black"):
+        return colour
+    return _CLASS_COLOURS.get(cell_class, "#999999")
+
+
+def kind_of(row: dict) -> str:
+    """Return what decides place and colour of a population: its bare name, or its cell class."""
+    bare = row["name"].split(".")[-1]
+    return bare if bare in _CLASS_COLOURS else row["cell_class"]
 
 
 @dataclass(frozen=True)
@@ -86,24 +99,26 @@ def merge_projections(populations: list[dict], projections: list[dict]) -> list[
     ----------
     populations, projections : list of dict
         As `analysis.schema.population_table` and `projection_table` give them. A projection is a
-        driver or a modulator if its ``release`` says so.
+        driver or a modulator if its ``release`` says so; a driver comes from another area.
 
     Returns
     -------
     list of Arrow
-        Projections from or to a population that is not there are left out.
+        Projections of no weight, and those from or to a population that is not there, are left
+        out.
     """
     excitatory = {row["name"]: bool(row["excitatory"]) for row in populations}
+    area = {row["name"]: row["area"] for row in populations}
     pairs = {}
     for row in projections:
-        if row["source"] in excitatory and row["target"] in excitatory:
+        if row["source"] in area and row["target"] in area and row.get("weight_nS", 1) != 0:
             pairs.setdefault((row["source"], row["target"]), []).append(row)
     arrows = []
     for (source, target), rows in pairs.items():
-        release = " ".join(str(row.get("release", "")).lower() for row in rows)
+        release = {str(row.get("release", "")).lower() for row in rows}
         if not excitatory[source]:
             kind = "inhibitory"
-        elif "driver" in release:
+        elif release & set(_DRIVERS) and area[source] != area[target]:
             kind = "driver"
         else:
             kind = "modulator" if "modulator" in release else "excitatory"
@@ -127,7 +142,7 @@ def layout(populations: list[dict]) -> dict[str, tuple[float, float]]:
     cortical = _cortical_areas(populations)
     places = {}
     for row in populations:
-        kind = row["cell_class"]
+        kind = kind_of(row)
         if row["area"] in cortical:
             rank = cortical.index(row["area"])
             height, column = _CORTICAL.get(kind, (0.2, 1))
@@ -145,18 +160,21 @@ def layout(populations: list[dict]) -> dict[str, tuple[float, float]]:
 
 def _cortical_areas(populations):
     layers = ("L4", "L23", "L5IB", "L6CT")
-    return list(dict.fromkeys(r["area"] for r in populations if r["cell_class"] in layers))
+    return list(dict.fromkeys(r["area"] for r in populations if kind_of(r) in layers))
+
+
+_NAMES = {"L23": "L2/3", "PVD": "PV deep", "PV6": "PV deep", "MATRIX": "matrix", "THETA": "theta"}
 
 
 def _label(row):
     short = row["name"].split(".")[-1]
-    return {"L23": "L2/3", "PVD": "PV deep", "MATRIX": "matrix", "THETA": "theta"}.get(short, short)
+    return _NAMES.get(short, short)
 
 
 def _route(source, target, start, end, cortical, lanes):
     """Corners of an arrow that has to go around boxes; None for one that can go straight."""
     side = -1 if end[0] < 0 else 1
-    kind, to = source["cell_class"], target["cell_class"]
+    kind, to = kind_of(source), kind_of(target)
     if kind == "LGN" and to in ("L4", "PV"):
         return [start, (start[0], end[1]), end]
     if kind == "THETA" and target["area"] in cortical and source["area"] not in cortical:
@@ -291,7 +309,7 @@ def plot_circuit(populations: list[dict], projections: list[dict], ax=None):
     for area in cortical:
         x = [places[row["name"]][0] for row in populations if row["area"] == area]
         _draw_area(ax, area, min(x) - 0.72, max(x) + 0.72, 0.72, 5.1)
-    thalamus = [r for r in populations if r["cell_class"] in ("TRC", "TRN")]
+    thalamus = [r for r in populations if kind_of(r) in ("TRC", "TRN")]
     if thalamus:
         y = [places[r["name"]][1] for r in thalamus]
         _draw_area(ax, thalamus[0]["area"], -0.72, 0.72, min(y) - 0.43, max(y) + 0.55)
@@ -345,7 +363,7 @@ def _draw_area(ax, name, left, right, bottom, top):
 
 
 def _draw_population(ax, row, x, y):
-    colour = class_colour(row["cell_class"], row.get("colour"))
+    colour = class_colour(kind_of(row), row.get("colour"))
     ax.add_patch(
         FancyBboxPatch(
             (x - _HALF[0] + 0.06, y - _HALF[1] + 0.06),

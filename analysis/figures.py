@@ -5,7 +5,7 @@ What is plotted is computed in the modules of measures; the units on an axis com
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 
 import matplotlib
@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from analysis import schema
-from analysis.diagram import class_colour, plot_circuit
+from analysis.diagram import class_colour, kind_of, plot_circuit
 from analysis.spikes import population_rate
 
 __all__ = [
@@ -59,7 +59,7 @@ def _named(name, units):
 def population_colours(ds: xr.Dataset) -> dict[str, str]:
     """Return the colour of each population: that of its table, or of its cell class."""
     table = schema.population_table(ds)
-    return {row["name"]: class_colour(row["cell_class"], row.get("colour")) for row in table}
+    return {row["name"]: class_colour(kind_of(row), row.get("colour")) for row in table}
 
 
 def _shade_plus(ax, ds, t_start, t_stop):
@@ -98,7 +98,7 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
     _shade_plus(ax, ds, t_start, t_stop)
     colours = population_colours(ds)
     ticks, labels, base = [], [], 0
-    for name in reversed(schema.population_names(ds)):
+    for name in reversed(schema.populations_by_area(ds)):
         cells = schema.cell_index(ds, name)
         cells = cells[np.argsort(ds["position"].values[cells], kind="stable")]
         if cells.size > max_cells:
@@ -158,8 +158,9 @@ def plot_population_rates(
     t_start, t_stop = _first_cycles(ds, n_cycle)
     _shade_plus(ax, ds, t_start, t_stop)
     colours, names = population_colours(ds), schema.population_names(ds)
-    for name in populations:
-        if name in names:
+    for wanted in populations:
+        with suppress(schema.AnalysisError):
+            name = schema.resolve(wanted, names)
             cells = schema.cell_index(ds, name)
             time, _ = schema.spikes_of(ds, cells)
             centre, rate = population_rate(time, cells.size, t_start, t_stop, bin_size)
@@ -168,7 +169,7 @@ def plot_population_rates(
     ax.set_ylim(bottom=0)
     ax.set_xlabel(_named("time", ds["spike_time"].attrs["units"]))
     ax.set_ylabel("rate (Hz)")
-    ax.legend(loc="upper right", ncols=3, frameon=True, framealpha=0.85, edgecolor="none")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=3, borderaxespad=0)
     return ax
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -55,6 +56,15 @@ def _number(value):
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "undefined"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _present(ds, wanted):
+    """Those of the wanted populations that the run has, by its own names."""
+    names, found = schema.population_names(ds), []
+    for name in wanted:
+        with suppress(schema.AnalysisError):
+            found.append(schema.resolve(name, names))
+    return found
 
 
 # --- figures of a circuit run --------------------------------------------------------------------
@@ -118,7 +128,7 @@ def _patterns(ds):
 def _spectrum(ds):
     colours = figures.population_colours(ds)
     wanted = ("V1.L23", "V1.L5IB", "pulvinar.TRC", "V2.L6CT")
-    names = [n for n in wanted if n in schema.population_names(ds)]
+    names = [n for n in schema.population_names(ds) if n in _present(ds, wanted)]
     curves = {n: spectra.spectrum(spectra.rate_signal(ds, n)) for n in names}
     figure = Figure(figsize=(10.5, 3.4))
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
@@ -227,10 +237,9 @@ def circuit_sections(ds: xr.Dataset) -> list[Section]:
     list of Section
     """
     sections = []
-    names = schema.population_names(ds)
     for plan in _PLANS:
         lacking = [f"variable '{v}'" for v in plan.variables if v not in ds]
-        lacking += [f"population '{p}'" for p in plan.populations if p not in names]
+        lacking += [f"population '{p}'" for p in plan.populations if not _present(ds, (p,))]
         lacking += [f"attribute '{a}'" for a in plan.attributes if a not in ds.attrs]
         if not lacking and not ds.sizes["cycle"]:
             lacking = ["cycle"]
@@ -275,8 +284,10 @@ def _tables(ds):
 
 
 def _cell(value):
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(v)}" for key, v in value.items())
     if isinstance(value, list):
-        return ", ".join(str(v) for v in value)
+        return ", ".join(_cell(v) for v in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return _text(value)

@@ -27,7 +27,9 @@ __all__ = [
     "load",
     "population_names",
     "population_table",
+    "populations_by_area",
     "projection_table",
+    "resolve",
     "runs",
     "segment",
     "select",
@@ -37,7 +39,7 @@ __all__ = [
 PHASES = ("minus", "plus")
 
 #: Cell classes that stand for input and are not modelled as cells.
-INPUT_CLASSES = ("LGN", "THETA", "MATRIX")
+INPUT_CLASSES = ("input", "LGN", "THETA", "MATRIX")
 
 _INHIBITORY = ("PV", "PVD", "SST", "NGF", "TRN", "FS")
 _EDGE = 1e-9
@@ -304,13 +306,50 @@ def population_names(ds: xr.Dataset) -> list[str]:
     return list(dict.fromkeys(names.tolist()))
 
 
-def cell_index(ds: xr.Dataset, population: str | None = None, **labels: str) -> np.ndarray:
+def populations_by_area(ds: xr.Dataset) -> list[str]:
+    """Return the names of the populations area by area, inputs last: the order of figures."""
+    names, first = np.unique(ds["population"].values.astype(str), return_index=True)
+    order = np.argsort(first)
+    names, first = names[order].tolist(), first[order]
+    areas = ds["area"].values.astype(str)[first].tolist()
+    classes = ds["cell_class"].values.astype(str)[first].tolist()
+    ranks = {area: rank for rank, area in enumerate(dict.fromkeys(areas))}
+    keys = [(c in INPUT_CLASSES, c in ("TRC", "TRN"), ranks[a])
+            for a, c in zip(areas, classes, strict=True)]  # fmt: skip
+    return [names[i] for i in sorted(range(len(names)), key=lambda i: keys[i])]
+
+
+def resolve(name: str, names: Iterable[str]) -> str:
+    """Return the population that ``name`` means: itself, or the only one of that bare name.
+
+    ``"pulvinar.TRC"`` and ``"TRC"`` mean the same where there is one population of TRCs.
+
+    Raises
+    ------
+    AnalysisError
+        If there is none, naming the nearest.
+    """
+    names = list(dict.fromkeys(str(n) for n in names))
+    if name in names:
+        return name
+    # an area may be left out or, before a bare name, added; never exchanged for another one
+    alike = [n for n in names if n.split(".")[-1] == name.split(".")[-1]
+             and ("." in n) != ("." in name)]  # fmt: skip
+    if len(alike) != 1:
+        raise AnalysisError(f"no population '{name}'{nearest(name, names)}")
+    return alike[0]
+
+
+def cell_index(
+    ds: xr.Dataset, population: str | list[str] | None = None, **labels: str | list[str]
+) -> np.ndarray:
     """Return the numbers of the cells with the given labels.
 
     Parameters
     ----------
     ds : Dataset
-    population : str, optional
+    population : str or list of str, optional
+        As `resolve` understands it.
     **labels : str or list of str
         Of ``area``, ``layer`` or ``cell_class``.
 
@@ -324,8 +363,12 @@ def cell_index(ds: xr.Dataset, population: str | None = None, **labels: str) -> 
         For a label that no cell has.
     """
     keep = np.ones(ds.sizes["neuron"], bool)
-    wanted = labels if population is None else {"population": population, **labels}
-    for label, values in wanted.items():
+    if population is not None:
+        names = population_names(ds)
+        wanted = [population] if isinstance(population, str) else list(population)
+        have = ds["population"].values.astype(str)
+        keep &= np.isin(have, [resolve(name, names) for name in wanted])
+    for label, values in labels.items():
         have = ds[label].values.astype(str)
         values = [values] if isinstance(values, str) else list(values)
         for value in values:

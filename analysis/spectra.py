@@ -168,6 +168,15 @@ def _kernel(rise, decay, bin_size):
     return shape / (np.exp(-t_peak / decay) - np.exp(-t_peak / rise))
 
 
+def _receptors(described):
+    """(name, share of the weight) from a dict, a list of names or pairs, or ``"AMPA+NMDA"``."""
+    if isinstance(described, str):
+        described = described.replace("+", " ").replace(",", " ").split()
+    if isinstance(described, dict):
+        described = list(described.items())
+    return [(r, 1.0) if isinstance(r, str) else (r[0], float(r[1])) for r in described]
+
+
 def lfp_proxy(ds: xr.Dataset, area: str, bin_size: float = 1e-3) -> xr.DataArray:
     """Return a proxy of the local field potential of an area from spikes and the projections.
 
@@ -205,10 +214,7 @@ def lfp_proxy(ds: xr.Dataset, area: str, bin_size: float = 1e-3) -> xr.DataArray
         names = set(schema.population_names(ds))
         if row["target"] not in targets or row["source"] not in names:
             continue
-        receptors = row["receptors"]
-        if isinstance(receptors, str):
-            receptors = receptors.replace("+", " ").replace(",", " ").split()
-        for receptor in receptors:
+        for receptor, part in _receptors(row["receptors"]):
             known = str(receptor).upper().replace("-", "_").replace("GABAA", "GABA_A")
             if known not in RECEPTOR_KERNELS:
                 continue
@@ -221,7 +227,7 @@ def lfp_proxy(ds: xr.Dataset, area: str, bin_size: float = 1e-3) -> xr.DataArray
             late = round(float(row["delay_ms"]) * 1e-3 / bin_size)
             spikes = np.concatenate([np.zeros(late), spikes])[: rate.size]
             conductance = np.convolve(spikes, _kernel(rise, decay, bin_size))[: rate.size]
-            current = share * force * abs(float(row["weight_nS"])) * conductance
+            current = share * force * part * abs(float(row["weight_nS"])) * conductance
             total = current if total is None else total + current
     if total is None:
         raise schema.AnalysisError(f"no projection onto excitatory cells of area '{area}'")

@@ -128,7 +128,7 @@ def phase_rates(ds: xr.Dataset) -> xr.Dataset:
         over cells.
     """
     by_cell = ds["rate"].mean("cycle").transpose("phase", "neuron").values
-    names = schema.population_names(ds)
+    names = schema.populations_by_area(ds)
     cells = [schema.cell_index(ds, name) for name in names]
     coords = {"population": names, "phase": list(schema.PHASES)}
     units = {"units": "Hz"}
@@ -159,7 +159,7 @@ def aligned_rates(
     DataArray (population, time), Hz
         ``time`` (s) since the start of the cycle, bin centres; attribute ``plus_start_s``.
     """
-    names = schema.population_names(ds) if populations is None else list(populations)
+    names = schema.populations_by_area(ds) if populations is None else list(populations)
     start, length = ds["cycle_start"].values, schema.cycle_length(ds)
     n_bin = max(1, round(length / bin_size))
     width = length / n_bin

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis import diagram, figures, report, schema, verdicts
+from analysis import diagram, figures, observables, report, schema, verdicts
 
 CRITERIA = [
     {"id": "rate", "claim": "One burst a cycle", "source": "S1", "observable": "burst_rate",
@@ -182,7 +182,11 @@ def test_arrows_of_the_diagram_come_from_the_tables(circuit):
     assert arrows["V1.SST", "V1.L5IB"].kind == "inhibitory"
     assert arrows["V1.SST", "V1.L5IB"].rows == ("31",)
     assert len(arrows) == len({(p["source"], p["target"]) for p in projections})
-    unknown = [*projections, projections[0] | {"target": "V4.L4"}]
+    unknown = [
+        *projections,
+        projections[0] | {"target": "V4.L4"},
+        projections[0] | {"target": "V2.SST", "weight_nS": 0.0},
+    ]
     assert len(diagram.merge_projections(populations, unknown)) == len(arrows)
 
 
@@ -195,3 +199,32 @@ def test_the_diagram_stands_a_third_area_and_unknown_classes(circuit):
     places = diagram.layout(populations + more)
     assert len(set(places.values())) == len(populations) + 4
     diagram.plot_circuit(populations + more, [], ax=Figure().add_subplot())
+
+
+def test_a_depressing_synapse_within_an_area_is_no_driver():
+    populations = [
+        {"name": f"{a}.{c}", "area": a, "cell_class": c, "n": 1, "excitatory": True}
+        for a, c in (("V1", "L5IB"), ("pulvinar", "TRC"))
+    ]
+    rows = [
+        {"row": i, "source": "V1.L5IB", "target": t, "release": "driver", "weight_nS": 1.0}
+        for i, t in enumerate(("V1.L5IB", "pulvinar.TRC"))
+    ]
+    kinds = [a.kind for a in diagram.merge_projections(populations, rows)]
+    assert kinds == ["excitatory", "driver"]
+
+
+def test_bare_names_of_thalamic_populations_are_understood(circuit, tmp_path):
+    names = circuit["population"].values.astype(str)
+    bare = np.where(names == "pulvinar.TRC", "TRC", names)
+    kinds = np.where(np.isin(names, ["LGN", "THETA", "MATRIX"]), "input", circuit["cell_class"])
+    renamed = circuit.assign_coords(
+        population=("neuron", bare), cell_class=("neuron", kinds.astype(str))
+    )
+    for name in ("pulvinar.TRN", "pulvinar.TRC"):
+        renamed.attrs["projections"] = renamed.attrs["projections"].replace(name, name[9:])
+        renamed.attrs["populations"] = renamed.attrs["populations"].replace(name, name[9:])
+    drawn = {s.title: s.figure for s in report.circuit_sections(renamed)}
+    assert all(drawn.values())
+    value = observables.evaluate(renamed, "plus_pattern_r")
+    assert value == observables.evaluate(circuit, "plus_pattern_r")

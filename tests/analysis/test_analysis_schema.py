@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -143,3 +145,24 @@ def test_the_population_table_falls_back_on_the_cells(circuit):
     assert [r["name"] for r in table] == [r["name"] for r in described]
     assert [r["excitatory"] for r in table] == [r["excitatory"] for r in described]
     assert [r["n"] for r in table] == [r["n"] for r in described]
+
+
+def test_an_area_may_be_left_out_or_added_but_not_exchanged():
+    names = ["V1.L5IB", "V2.L5IB", "V1.SST", "TRC"]
+    assert schema.resolve("pulvinar.TRC", names) == "TRC"
+    assert schema.resolve("SST", names) == "V1.SST"
+    assert schema.resolve("V2.L5IB", names) == "V2.L5IB"
+    for wrong in ("V2.SST", "L5IB", "LGN.L4"):
+        with pytest.raises(schema.AnalysisError, match="no population"):
+            schema.resolve(wrong, names)
+
+
+def test_figures_show_areas_together_and_inputs_last(circuit):
+    shuffled = circuit.isel(neuron=np.random.default_rng(0).permutation(circuit.sizes["neuron"]))
+    names = schema.populations_by_area(shuffled)
+    assert sorted(names) == sorted(schema.population_names(circuit))
+    areas = [name.split(".")[0] for name in names]
+    assert set(areas[-3:]) == {"LGN", "THETA", "MATRIX"}
+    assert set(areas[-5:-3]) == {"pulvinar"}
+    changes = sum(a != b for a, b in pairwise(areas))
+    assert changes == len(set(areas)) - 1

@@ -12,6 +12,7 @@ from elephant.spike_train_correlation import correlation_coefficient  # noqa: E4
 
 from analysis import spikes, theta  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::quantities.QuantitiesDeprecationWarning")
 N, T = 12, 20.0
 
 
