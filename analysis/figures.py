@@ -21,6 +21,7 @@ __all__ = [
     "plot_aligned_rates",
     "plot_burst_phases",
     "plot_circuit",
+    "plot_conditions",
     "plot_pattern",
     "plot_pattern_correlation",
     "plot_phase_rates",
@@ -389,6 +390,37 @@ def plot_spectrum(spectra: dict[str, xr.DataArray], f_max: float = 60.0, colours
     ax.set_ylabel("share of power")
     if ax.lines:
         ax.legend(loc="upper right", frameon=True, framealpha=0.85, edgecolor="none")
+    return ax
+
+
+def plot_conditions(values: xr.DataArray, ax=None):
+    """Draw an observable by condition: a dot for each seed, a bar for the mean.
+
+    Parameters
+    ----------
+    values : DataArray (condition, seed)
+        With ``units`` and ``long_name``; NaN where undefined.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = _axis(ax, (4, 3))
+    names = values["condition"].values.astype(str).tolist()
+    grid = values.transpose("condition", "seed").values
+    spread = np.linspace(-0.15, 0.15, grid.shape[1]) if grid.shape[1] > 1 else np.zeros(1)
+    for x, row in enumerate(grid):
+        ax.plot(x + spread, row, "o", color="#0072B2", markersize=3.5, alpha=0.8)
+        if np.isnan(row).any():
+            ax.text(x, 0.02, "undefined", rotation=90, fontsize=7, color="#B34700", ha="center",
+                    transform=ax.get_xaxis_transform())  # fmt: skip
+        else:
+            ax.plot([x - 0.28, x + 0.28], [row.mean()] * 2, color="black", linewidth=1.6)
+    ax.axhline(0, color="#CCCCCC", linewidth=0.7, zorder=0)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_title(_named(values.attrs["long_name"], values.attrs["units"]), fontsize=9)
     return ax
 
 

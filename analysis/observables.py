@@ -15,7 +15,7 @@ import xarray as xr
 
 from analysis import patterns, schema, spectra, spikes, theta
 
-__all__ = ["OBSERVABLES", "Observable", "evaluate", "observable"]
+__all__ = ["OBSERVABLES", "Observable", "by_condition", "evaluate", "find", "observable"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,39 @@ def evaluate(ds: xr.Dataset, name: str, **arguments) -> float:
         return float(function(ds, **arguments))
     except KeyError as error:
         raise schema.AnalysisError(f"observable '{name}': no variable {error}") from None
+
+
+def by_condition(ds: xr.Dataset, name: str, **arguments) -> xr.DataArray:
+    """Return an observable of every run.
+
+    Parameters
+    ----------
+    ds : Dataset
+        All runs.
+    name : str
+    **arguments
+        Of the observable.
+
+    Returns
+    -------
+    DataArray (condition, seed)
+        In the unit of the observable, which is its attribute ``units``.
+
+    Raises
+    ------
+    AnalysisError
+        As `evaluate`.
+    """
+    runs = schema.runs(ds)
+    conditions = list(dict.fromkeys(condition for condition, _ in runs))
+    seeds = list(dict.fromkeys(seed for _, seed in runs))
+    values = [evaluate(schema.select(ds, condition=c, seed=s), name, **arguments) for c, s in runs]
+    return xr.DataArray(
+        np.reshape(values, (len(conditions), len(seeds))),
+        dims=("condition", "seed"),
+        coords={"condition": [str(c) for c in conditions], "seed": [str(s) for s in seeds]},
+        attrs={"units": OBSERVABLES[name].unit, "long_name": name.replace("_", " ")},
+    )
 
 
 # --- shared pieces -------------------------------------------------------------------------------

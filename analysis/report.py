@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis import figures, patterns, schema, spectra, theta
+from analysis import figures, observables, patterns, schema, spectra, theta
 from analysis import verdicts as judge
 
 __all__ = ["Section", "circuit_sections", "write_report"]
@@ -224,6 +224,41 @@ _PLANS = (
 )
 
 
+_COMPARED = (
+    "burst_rate",
+    "bursts_per_driven_cycle",
+    "burst_plus_fraction",
+    "burst_vector_strength",
+    "isolated_spike_fraction",
+    "plus_pattern_r",
+    "minus_pattern_r",
+    "idle_trc_rate",
+)
+
+
+def _conditions(ds):
+    """Figure of key observables by condition; none where the run has no such observable."""
+    panels = []
+    for name in _COMPARED:
+        with suppress(schema.AnalysisError):
+            panels.append(observables.by_condition(ds, name))
+    if not panels:
+        return []
+    figure = Figure(figsize=(11, 2.9 * -(-len(panels) // 4)))
+    axes = figure.subplots(-(-len(panels) // 4), 4, squeeze=False).ravel()
+    for ax in axes[len(panels) :]:
+        figure.delaxes(ax)
+    for values, ax in zip(panels, axes, strict=False):
+        figures.plot_conditions(values, ax)
+        name = values.attrs["long_name"]
+        if name.endswith(" r"):
+            ax.set_ylim(-1.05, 1.05)
+        elif name.endswith(("fraction", "strength")):
+            ax.set_ylim(-0.03, 1.05)
+    caption = "A dot for each seed, a bar for the mean over seeds."
+    return [Section("Conditions compared", caption, figure)]
+
+
 def circuit_sections(ds: xr.Dataset) -> list[Section]:
     """Return the figures of one circuit run, with a note for each that lacks its data.
 
@@ -260,6 +295,20 @@ def _text(value):
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, default=str)
     return str(value)
+
+
+_VERDICT = {
+    "claim": "",
+    "source": "",
+    "observable": "",
+    "condition": None,
+    "unit": "1",
+    "value": None,
+    "spread": None,
+    "values": [],
+    "n": 1,
+    "criterion": "",
+}
 
 
 def _flat(mapping, prefix=""):
@@ -332,6 +381,9 @@ def write_report(
         runs = schema.runs(ds)
         condition, seed = runs[0]
         single = schema.select(ds, condition=condition, seed=seed)
+        if ds.sizes.get("condition", 1) > 1:
+            with figures.style():
+                sections += _conditions(ds)
         sections += circuit_sections(single)
         tables = list(_tables(single))
         if len(runs) > 1:
@@ -350,8 +402,7 @@ def write_report(
     page = environment.from_string(template).render(
         title=title,
         summary=judge.summary(verdicts),
-        verdicts=[{"condition": None, "source": "", "spread": None, "values": [], **v}
-                  for v in verdicts],
+        verdicts=[_VERDICT | v for v in verdicts],
         shown_run=shown_run,
         sections=[
             {"title": s.title, "caption": s.caption,

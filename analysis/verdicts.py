@@ -170,7 +170,7 @@ def summary(verdicts: list[dict]) -> str:
     if not verdicts:
         return "No claims were tested."
     failed = [v["id"] for v in verdicts if not v["holds"]]
-    n = sorted({v["n"] for v in verdicts})
+    n = sorted({v.get("n", 1) for v in verdicts})
     seeds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
     line = f"{len(verdicts) - len(failed)} of {len(verdicts)} claims hold"
     line += f" (n = {seeds} seed{'' if n == [1] else 's'})"

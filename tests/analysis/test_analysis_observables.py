@@ -197,3 +197,17 @@ def test_mistakes_are_told_in_one_line(circuit, name, args, message):
 def test_a_missing_variable_is_named(circuit):
     with pytest.raises(schema.AnalysisError, match="stimulus"):
         value(circuit.drop_vars("stimulus"), "decode_accuracy")
+
+
+def test_an_observable_of_every_run_is_that_of_each(many):
+    values = observables.by_condition(many, "burst_vector_strength")
+    assert values.dims == ("condition", "seed") and values.attrs["units"] == "1"
+    for condition in ("intact", "no pacing"):
+        for seed in (1, 2):
+            run = schema.select(many, condition=condition, seed=seed)
+            got = float(values.sel(condition=condition, seed=str(seed)))
+            assert got == value(run, "burst_vector_strength")
+
+
+def test_a_run_without_dims_is_one_condition_and_one_seed(circuit):
+    assert observables.by_condition(circuit, "burst_rate").shape == (1, 1)

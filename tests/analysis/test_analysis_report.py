@@ -60,7 +60,7 @@ def page(many, tmp_path_factory):
 
 
 def test_the_page_has_every_figure_and_needs_no_other_file(page):
-    assert len(page.images) == 8
+    assert len(page.images) == 9
     assert page.external == []
     for image in page.images:
         kind, data = re.fullmatch(r"data:image/([a-z+]+);base64,(.+)", image).groups()
@@ -74,7 +74,7 @@ def test_the_page_has_every_figure_and_needs_no_other_file(page):
 def test_the_page_starts_with_the_verdicts(page):
     text = [t for t in page.text if t]
     first = text.index("1 of 2 claims hold (n = 2 seeds); failed: locked.")
-    assert first < text.index("Circuit")
+    assert first < text.index("Conditions compared") < text.index("Circuit")
     assert "✓ holds" in text and "✗ fails" in text
     assert any("<ablated>" in t for t in text)
     assert any("condition 'intact', seed 1" in t for t in text)
