@@ -168,8 +168,6 @@ METHODS = {
 _EXP_CPP = """
 #ifndef _PULVINAR_EXP
 #define _PULVINAR_EXP
-#include <cstring>
-#include <cstdint>
 static inline double _pulvinar_exp(double x)
 {
     x = x < -708.0 ? -708.0 : x;
@@ -191,10 +189,10 @@ static inline double _pulvinar_exp(double x)
     p = p*r + 1.0;
     const double shifted = k + 6755399441055744.0;
     int64_t bits;
-    std::memcpy(&bits, &shifted, sizeof(bits));
+    __builtin_memcpy(&bits, &shifted, sizeof(bits));
     const int64_t exponent = (bits + 1023) << 52;
     double scale;
-    std::memcpy(&scale, &exponent, sizeof(scale));
+    __builtin_memcpy(&scale, &exponent, sizeof(scale));
     return p*scale;
 }
 #endif
