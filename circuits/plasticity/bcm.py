@@ -77,7 +77,6 @@ class BCMRule(Rule):
         -------
         BrianCode
             ``theta_<tag>`` of the postsynaptic neurons must be set to ``theta_0`` at the start.
-            ``post_regular`` must run after ``learn`` of the same time, e.g. with a higher order.
         """
         space = {
             f"tau_x_{tag}": self.table["tau_x"],

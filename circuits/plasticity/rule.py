@@ -42,7 +42,8 @@ class BrianCode:
     pre_reset, post_reset : str
         Statements to add to their resets.
     pre_regular, post_regular : str
-        Statements for ``run_regularly`` of the neurons, every ``regular_dt``.
+        Statements for ``run_regularly`` of the neurons, every ``regular_dt``, ``when="start"``, with
+        an order after ``learn``.
     regular_dt : Quantity [time] or None
     learn : str
         One learning step of the synapse.
@@ -142,7 +143,7 @@ def attach(code: BrianCode, source, target, *, name="plastic*", method="exact"):
     )
     synapses.post.when = "after_resets"
     if code.learn and not code.learn_event:
-        synapses.run_regularly(code.learn, dt=code.learn_dt, when="end")
+        synapses.run_regularly(code.learn, dt=code.learn_dt, when="start")
     return synapses
 
 
