@@ -11,6 +11,10 @@ which is the usual exponential Euler step when f is linear in x, and stays secon
 not (instantaneous gates, magnesium block). phi is its [0/2] Pade approximant 1/(1 - z/2 + z^2/12):
 no exponential, no branch and no pole on the real axis.
 
+Two coupled potentials are one vector, moved with their 2 x 2 Jacobian. What follows from gates (a
+calcium pool from its channels) sees the mean of their old and new values, which is their value in
+the middle of its own step. Both keep the order 2 that one-after-the-other would lose.
+
 Equations stay in their textbook form.
 """
 
@@ -45,6 +49,9 @@ COMPILE_FLAGS = (
 # Brian2 wraps the numpy exprel in a unit check that formats its arguments at every call, most of
 # the time of a step; the units of equations are checked once anyway.
 DEFAULT_FUNCTIONS["exprel"].implementations.add_implementation(NumpyCodeGenerator, code=exprel)
+
+
+_TWELFTH = "0.08333333333333333"
 
 
 def _potentials(equations) -> list[str]:
@@ -104,7 +111,7 @@ def staggered(equations, variables=None, method_options=None) -> str:
     # sets have no order: sort, so that the generated code is the same in every process. What
     # follows from other gates (a calcium pool) comes after them.
     others = sorted(set(equations.diff_eq_names) - set(potentials))
-    others.sort(key=lambda x: sum(depends(expressions[x], y) for y in others if y != x))
+    others = sorted(others, key=lambda x: sum(depends(expressions[x], y) for y in others if y != x))
 
     def derivative(expression, x):
         """Total derivative by the chain rule through the sub-expressions."""
@@ -114,24 +121,71 @@ def staggered(equations, variables=None, method_options=None) -> str:
                 total += sympy.diff(expression, s) * derivative(expressions[str(s)], x)
         return total
 
-    def step(x) -> list[str]:
-        f = expressions[x]
-        jacobian = derivative(f, x)
-        z = f"_z_{x}"
-        lines = [
+    def held(expression, moved):
+        """Put the means of old and new values for the variables moved already in this step."""
+        for s in sorted(expression.free_symbols, key=str):
+            if str(s) in moved:
+                expression = expression.subs(s, _symbol(f"_mean_{s}"))
+            elif str(s) in subexpressions and any(depends(expressions[str(s)], y) for y in moved):
+                expression = expression.subs(s, held(expressions[str(s)], moved))
+        return expression
+
+    def move(x) -> list[str]:
+        if f"{x}_last" in variables:
+            return [f"{x}_last = {x}", f"{x} = _next_{x}"]
+        if x in sources:
+            return [f"_mean_{x} = 0.5*({x} + _next_{x})", f"{x} = _next_{x}"]
+        return [f"{x} = _next_{x}"]
+
+    def single(x, moved=()) -> list[str]:
+        z, f = f"_z_{x}", held(expressions[x], moved)
+        jacobian = held(derivative(expressions[x], x), moved)
+        if jacobian == 0:
+            return [f"_next_{x} = {x} + dt*({sympy_to_str(f)})", *move(x)]
+        return [
             f"_f_{x} = {sympy_to_str(f)}",
             f"{z} = dt*({sympy_to_str(jacobian)})",
-            f"_next_{x} = {x} + dt*_f_{x}/(1.0 - 0.5*{z} + {z}*{z}*0.08333333333333333)",
+            f"_next_{x} = {x} + dt*_f_{x}/(1.0 - 0.5*{z} + {z}*{z}*{_TWELFTH})",
+            *move(x),
         ]
-        if jacobian == 0:
-            lines = [lines[0], f"_next_{x} = {x} + dt*_f_{x}"]
-        if f"{x}_last" in variables:
-            lines.append(f"{x}_last = {x}")
-        return [*lines, f"{x} = _next_{x}"]
 
-    code = []
-    for name in (*others, *potentials):
-        code += step(name)
+    def pair(x, y) -> list[str]:
+        """Move two coupled potentials at once: phi of their 2 x 2 Jacobian."""
+        lines = [f"_f_{k} = {sympy_to_str(expressions[k])}" for k in (x, y)]
+        for row in (x, y):
+            for column in (x, y):
+                entry = sympy_to_str(derivative(expressions[row], column))
+                lines.append(f"_z_{row}_{column} = dt*({entry})")
+        a, b, c, d = (f"_z_{row}_{column}" for row in (x, y) for column in (x, y))
+        p, q = f"_{x}_{x}_{y}", f"_{y}_{x}_{y}"
+        return [
+            *lines,
+            f"_cross = {b}*{c}*{_TWELFTH}",
+            f"_off = -0.5 + ({a} + {d})*{_TWELFTH}",
+            f"_diag{p} = 1.0 - 0.5*{a} + {a}*{a}*{_TWELFTH} + _cross",
+            f"_diag{q} = 1.0 - 0.5*{d} + {d}*{d}*{_TWELFTH} + _cross",
+            f"_scale = dt/(_diag{p}*_diag{q} - _off*_off*{b}*{c})",
+            f"_next_{x} = {x} + _scale*(_diag{q}*_f_{x} - _off*{b}*_f_{y})",
+            f"_next_{y} = {y} + _scale*(_diag{p}*_f_{y} - _off*{c}*_f_{x})",
+            *move(x),
+            *move(y),
+        ]
+
+    sources = {y for y in others for x in others if y != x and depends(expressions[x], y)}
+    code, moved = [], set()
+    for name in others:
+        code += single(name, moved & sources)
+        moved.add(name)
+    coupled = [
+        x for x in potentials if any(depends(expressions[x], y) for y in potentials if y != x)
+    ]
+    if len(coupled) > 2:
+        raise UnsupportedEquationsException("staggered: at most two coupled potentials")
+    for name in potentials:
+        if name not in coupled or len(coupled) == 1:
+            code += single(name)
+    if len(coupled) == 2:
+        code += pair(*coupled)
     return "\n".join(code)
 
 

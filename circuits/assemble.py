@@ -1,0 +1,226 @@
+"""From a description to numbers: every array of a run, drawn in numpy.
+
+Connectivity, delays, weights, cell parameters and initial states are drawn here and nowhere else,
+so that every device, and every launch of a compiled program, starts from the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cells.models import cell_class, steady_state
+from cells.physiology import resting_potential
+from circuits.plan import Plan, group_of
+from circuits.receptors import receptor_parameter, receptor_tables
+from circuits.release import RELEASE_PARAMETERS, release_class
+from circuits.spec import TOPOGRAPHIES, CircuitSpec, Population, Projection
+
+__all__ = ["Cells", "candidates", "cells_of", "draw_arrays"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where every cell of the circuit lives.
+
+    Attributes
+    ----------
+    population : (neuron,) array of str
+    position : (neuron,) array of int
+        Channel, or -1.
+    group, index : (neuron,) arrays
+        NeuronGroup and index in it.
+    """
+
+    population: np.ndarray
+    position: np.ndarray
+    group: np.ndarray
+    index: np.ndarray
+
+
+def _positions(population: Population, channels: int) -> np.ndarray:
+    if not population.positions:
+        return np.full(population.cells, -1)
+    return np.repeat(np.arange(channels), population.cells)
+
+
+def cells_of(spec: CircuitSpec) -> Cells:
+    """Return the table of all cells, in the order of the populations."""
+    names, positions, groups, indices = [], [], [], []
+    used: dict[str, int] = {}
+    for p in spec.populations:
+        n = p.size(spec.channels)
+        group = group_of(p)
+        start = used.get(group, 0)
+        used[group] = start + n
+        names += [p.name] * n
+        groups += [group] * n
+        positions.append(_positions(p, spec.channels))
+        indices.append(np.arange(start, start + n))
+    return Cells(
+        np.array(names), np.concatenate(positions), np.array(groups), np.concatenate(indices)
+    )
+
+
+def _log_weights(spec: CircuitSpec, p: Projection) -> np.ndarray:
+    """Log probability weight of each (target, source) pair; -inf where there can be none."""
+    source, target = spec.population(p.source), spec.population(p.target)
+    a = _positions(target, spec.channels)[:, None]
+    b = _positions(source, spec.channels)[None, :]
+    weights = np.zeros((a.size, b.size))
+    if target.positions and source.positions:
+        if p.topography == "channel":
+            weights[a != b] = -np.inf
+        elif p.topography == "position":
+            weights[a % spec.n_x != b % spec.n_x] = -np.inf
+        elif p.topography != "all":
+            width = TOPOGRAPHIES[p.topography]
+            distance = np.abs(a % spec.n_x - b % spec.n_x)
+            weights = np.where(distance <= 3 * width, -0.5 * (distance / width) ** 2, -np.inf)
+    if p.source == p.target:
+        np.fill_diagonal(weights, -np.inf)
+    return weights
+
+
+def candidates(spec: CircuitSpec, p: Projection) -> int:
+    """Return the number of source cells that the target cell with the fewest can choose from."""
+    return int(np.isfinite(_log_weights(spec, p)).sum(axis=1).min())
+
+
+def _draw_sources(spec: CircuitSpec, p: Projection, rng) -> np.ndarray:
+    """Return (target, indegree) source indices, without replacement (Gumbel top-k)."""
+    keys = _log_weights(spec, p)
+    keys = keys + rng.gumbel(size=keys.shape)
+    chosen = np.argpartition(-keys, p.indegree - 1, axis=1)[:, : p.indegree]
+    return np.sort(chosen, axis=1)
+
+
+def _offsets(spec: CircuitSpec) -> dict[str, int]:
+    used: dict[str, int] = {}
+    offsets = {}
+    for p in spec.populations:
+        group = group_of(p)
+        offsets[p.name] = used.get(group, 0)
+        used[group] = offsets[p.name] + p.size(spec.channels)
+    return offsets
+
+
+def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
+    arrays: dict[str, list] = {}
+    changed = {(c, k): v for c, k, v in spec.cells}
+
+    def put(group, variable, values):
+        arrays.setdefault(f"{group}.{variable}", []).append(np.asarray(values, dtype=float))
+
+    for p in spec.populations:
+        n, group = p.size(spec.channels), group_of(p)
+        if p.is_input:
+            put(group, "r_peak", np.full(n, p.rate))
+            put(group, "peak", np.full(n, p.peak))
+            put(group, "seen", np.full(n, float(p.positions)))
+            put(group, "channel", np.maximum(_positions(p, spec.channels), 0))
+            continue
+        cell = cell_class(p.cell)
+        values = {k: changed.get((p.cell, k), float(q)) for k, q in cell.parameters.items()}
+        for name, value in values.items():
+            put(group, name, np.full(n, value))
+        bias = p.bias + p.bias_sd * rng.standard_normal(n)
+        put(group, "I_bias", bias * 1e-12)
+        put(group, "noise_sd", np.full(n, p.noise_sd * 1e-12))
+        put(group, "I_noise", np.zeros(n))
+        rest = float(resting_potential(cell))
+        start = rest + 0.003 * rng.standard_normal(n)
+        steady = steady_state(cell, start)
+        for part in cell.model.compartments:
+            put(group, part.v, start)
+            put(group, f"{part.v}_last", start)
+        for name, value in steady.items():
+            if name != "current":
+                put(group, name, np.broadcast_to(value, (n,)))
+        for c in plan.group(group).conductances:
+            for variable, key in c.parameters:
+                parameter = receptor_parameter(c.receptor, key, p.cell, c.suffix)
+                put(group, variable, np.full(n, float(parameter)))
+    return {key: np.concatenate(parts) for key, parts in arrays.items()}
+
+
+def draw_arrays(
+    spec: CircuitSpec, plan: Plan, *, seed: int, cycle_ms: float, regular: bool = False
+) -> dict[str, np.ndarray]:
+    """Draw all arrays of a run.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    plan : Plan
+        Made from the same description.
+    seed : int
+    cycle_ms : float
+        Theta cycle.
+    regular : bool
+        Inputs fire regularly instead of as Poisson processes.
+
+    Returns
+    -------
+    dict of str to array
+        ``"group.variable"`` in SI units; synapse groups have ``i``, ``j`` and ``delay`` too.
+
+    Notes
+    -----
+    Every projection draws from a stream of its own, so that a lesion or another weight leaves all
+    other numbers as they were.
+    """
+    arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 0]))
+    offsets = _offsets(spec)
+    parts: dict[str, list] = {}
+    g_max: dict[str, np.ndarray] = {}
+    k1 = float(receptor_tables()["GABA_B"]["K1"])
+    for s in plan.synapses:
+        for number in s.projections:
+            p = spec.projections[number]
+            rng = np.random.default_rng([seed, 1, number])
+            sources = _draw_sources(spec, p, rng)
+            n_target, k = sources.shape
+            n = n_target * k
+
+            def put(variable, values, s=s):
+                parts.setdefault(f"{s.name}.{variable}", []).append(values)
+
+            put("i", sources.ravel() + offsets[p.source])
+            put("j", np.repeat(np.arange(n_target), k) + offsets[p.target])
+            delay = p.delay + p.delay_sd * rng.standard_normal(n)
+            put("delay", np.clip(delay, max(0.3, 0.2 * p.delay), 3 * p.delay) * 1e-3)
+            for name in RELEASE_PARAMETERS:
+                put(name, np.full(n, float(release_class(p.release)[name])))
+            shares = dict(p.receptors)
+            suffix = "" if p.at == "soma" else "_d"
+            for c in s.conductances:
+                share = shares.get(c.receptor, 0.0) if c.suffix == suffix else 0.0
+                if c.receptor == "GABA_B" and share:
+                    # bound receptors are counted per cell; the weights add up in g_max
+                    total = g_max.setdefault(
+                        f"{s.target}.g_max_GABA_B", np.zeros(plan.group(s.target).n)
+                    )
+                    first = offsets[p.target]
+                    total[first : first + n_target] += k * p.weight * share * 1e-9
+                    put(c.weight, np.full(n, k1 / k))
+                else:
+                    put(c.weight, np.full(n, p.weight * share * 1e-9))
+    arrays |= {key: np.concatenate(v) for key, v in parts.items()}
+    for group in plan.groups:
+        for c in group.conductances:
+            if c.receptor == "GABA_B":
+                key = f"{group.name}.g_max_GABA_B"
+                arrays[key] = g_max.get(key, np.zeros(group.n))
+    for s in plan.synapses:
+        arrays[f"{s.name}.resources"] = np.ones(len(arrays[f"{s.name}.i"]))
+        arrays[f"{s.name}.utilisation"] = np.zeros(len(arrays[f"{s.name}.i"]))
+    inputs = np.random.default_rng([seed, 2])
+    n = len(arrays["inputs.peak"])
+    arrays["inputs.regular"] = np.full(n, float(regular))
+    arrays["inputs.level"] = np.ones(n) if regular else inputs.exponential(size=n)
+    arrays["inputs.a"] = inputs.random(n) if regular else np.zeros(n)
+    arrays["inputs.cycle"] = np.full(n, cycle_ms * 1e-3)
+    arrays["inputs.channel"] = arrays["inputs.channel"].astype(np.int32)
+    return arrays

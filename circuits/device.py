@@ -1,0 +1,403 @@
+"""Where a program runs: Brian2's runtime, or compiled C++ kept in a cache.
+
+A compiled program is kept under the digest of its plan. All numbers of a run (weights, wiring,
+delays, parameters, stimulus, seed, duration) reach it at launch as files and environment, so other
+seeds, weights, stimuli or lesions do not compile anything.
+
+Standalone programs fail silently in several ways; every launch checks the exit status, the error
+stream, that every result file is there, that the run got to its end, and that it stayed finite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import brian2
+import numpy as np
+from brian2 import get_device, prefs, second
+
+from cells.integration import use_fast_math
+from cells.parameters import InputError, nearest
+from circuits.plan import Plan
+from circuits.program import STIMULUS, construct
+
+__all__ = ["DEVICES", "Recording", "build", "cache_folder", "run_plan"]
+
+DEVICES = ("numpy", "cython", "cpp", "cuda")
+Progress = Callable[[float, float], None]
+
+_SEED = """
+if(const char* _s = getenv("PULVINAR_SEED"))
+    brian::_random_generators[0].seed(strtoul(_s, 0, 10));
+"""
+_REPORT = """
+std::cout << "progress " << completed << " " << elapsed << std::endl;
+"""
+
+
+class DeviceError(RuntimeError):
+    """A build or a launch went wrong; the message is one line."""
+
+
+@dataclass
+class Recording:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    spikes : dict of str to (index, time)
+        Per group: int array and float array in seconds, in order of time, then index.
+    traces : dict of str to dict of str to array
+        Per group: ``t`` (s), and each potential (V) as (cell, sample).
+    wall : dict of str to float
+        Seconds spent on ``build`` and ``run``.
+    """
+
+    spikes: dict
+    traces: dict = field(default_factory=dict)
+    wall: dict = field(default_factory=dict)
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled programs: ``$PULVINAR_CACHE`` or the user's cache."""
+    if folder := os.environ.get("PULVINAR_CACHE"):
+        return Path(folder)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "pulvinar"
+
+
+def _ordered(i, t) -> tuple[np.ndarray, np.ndarray]:
+    i, t = np.asarray(i, dtype=np.int32), np.asarray(t, dtype=float)
+    order = np.lexsort((i, t))
+    return i[order], t[order]
+
+
+def _check_finite(name: str, values) -> None:
+    if not np.isfinite(values).all():
+        raise DeviceError(f"the run did not stay finite: {name} has NaN; try a smaller step (dt)")
+
+
+def run_plan(
+    plan: Plan,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    duration: float,
+    seed: int,
+    device: str = "cpp",
+    progress: Progress | None = None,
+) -> Recording:
+    """Run a plan with the given numbers.
+
+    Parameters
+    ----------
+    plan : Plan
+    arrays : mapping of str to array
+        From `draw_arrays`, and ``"stimulus"`` (bin, channel) in Hz with the plan's shape.
+    duration : float
+        Seconds.
+    seed : int
+        Of the noise.
+    device : {"numpy", "cython", "cpp"}
+    progress : callable, optional
+        Called with the completed fraction and the seconds so far.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    InputError
+        For an unknown device, or one that cannot run.
+    DeviceError
+        If the program failed.
+    """
+    if device not in DEVICES:
+        raise InputError(f"unknown device '{device}'{nearest(device, DEVICES)}")
+    if device == "cuda":
+        raise InputError("device 'cuda' needs a GPU here: only `--build-only` is supported")
+    if device == "cpp":
+        start = time.perf_counter()
+        folder = build(plan, arrays, progress=progress)
+        built = time.perf_counter() - start
+        recording = _launch(folder, plan, arrays, duration, seed, progress)
+        recording.wall["build"] = built
+        return recording
+    return _run_runtime(plan, arrays, duration, seed, device, progress)
+
+
+def _run_runtime(plan, arrays, duration, seed, target, progress) -> Recording:
+    brian2.set_device("runtime")
+    previous = prefs.codegen.target
+    prefs.codegen.target = target
+    start = time.perf_counter()
+    try:
+        program = construct(plan, arrays)
+        brian2.seed(seed)
+        report = None
+        if progress is not None:
+
+            def report(elapsed, completed, start, duration):
+                progress(float(completed), float(elapsed / second))
+
+        built = time.perf_counter() - start
+        program.network.run(duration * second, report=report, report_period=1 * second)
+    finally:
+        prefs.codegen.target = previous
+    for name, group in program.groups.items():
+        for v in plan.group(name).potentials:
+            _check_finite(f"{name}.{v}", np.asarray(getattr(group, v)))
+    spikes = {
+        name: _ordered(monitor.i, monitor.t / second) for name, monitor in program.spikes.items()
+    }
+    traces = {
+        name: {
+            "t": np.asarray(monitor.t / second),
+            **{v: np.asarray(getattr(monitor, v)) for v in plan.group(name).potentials},
+        }
+        for name, monitor in program.traces.items()
+    }
+    wall = {"build": built, "run": time.perf_counter() - start - built}
+    return Recording(spikes, traces, wall)
+
+
+def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | None = None) -> Path:
+    """Return the folder of the compiled program of a plan, compiling it if need be.
+
+    Parameters
+    ----------
+    plan : Plan
+    arrays : mapping of str to array
+        Any numbers of the right shapes.
+    progress : callable, optional
+        Called with (nan, seconds so far) while compiling.
+
+    Returns
+    -------
+    Path
+        Holds ``main`` and ``program.json``.
+
+    Raises
+    ------
+    InputError
+        If there is no C++ compiler.
+    DeviceError
+        If it does not compile.
+    """
+    home = cache_folder() / "programs" / plan.digest
+    if (home / "program.json").is_file():
+        return home
+    if shutil.which("g++") is None:
+        raise InputError(
+            "device 'cpp' needs a C++ compiler and there is no g++: install it (Debian: apt install"
+            " g++) or use --device numpy"
+        )
+    home.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{plan.digest}.", dir=home.parent))
+    try:
+        description = _generate(plan, arrays, partial)
+        _compile(partial, progress)
+        for leftover in partial.rglob("*.o"):
+            leftover.unlink()
+        (partial / "program.json").write_text(json.dumps(description))
+        with contextlib.suppress(OSError):
+            partial.rename(home)  # another process may have been faster
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return home
+
+
+def _generate(plan: Plan, arrays, folder: Path) -> dict:
+    """Write the C++ project of a plan; return where its numbers go in and come out."""
+    use_fast_math()
+    brian2.set_device("cpp_standalone", build_on_run=False, directory=None)
+    device = get_device()
+    device.reinit()
+    device.activate(build_on_run=False, directory=None)
+    try:
+        device.insert_code("main", _SEED)
+        program = construct(plan, arrays)
+        program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
+        _take_duration_from_environment(device)
+        device.build(directory=str(folder), compile=False, run=False)
+        stimulus = [name for name in device.static_arrays if STIMULUS in name]
+        static = {**program.static, "stimulus": stimulus}
+
+        def result(variable):
+            return [device.get_array_filename(variable), str(np.dtype(variable.dtype))]
+
+        return {
+            "static": static,
+            "files": {k: [str(a.dtype), a.size] for k, a in device.static_arrays.items()},
+            "spikes": {
+                name: {k: result(monitor.variables[k]) for k in ("i", "t")}
+                for name, monitor in program.spikes.items()
+            },
+            "traces": {
+                name: {k: result(monitor.variables[k]) for k in ("t", *plan.group(name).potentials)}
+                for name, monitor in program.traces.items()
+            },
+            "potentials": {
+                f"{name}.{v}": result(group.variables[v])
+                for name, group in program.groups.items()
+                for v in plan.group(name).potentials
+            },
+        }
+    finally:
+        device.reinit()
+        brian2.set_device("runtime")
+
+
+def _take_duration_from_environment(device) -> None:
+    """Let the compiled program read its duration at launch instead of having it baked in."""
+    changed = 0
+    for k, (kind, args) in enumerate(device.main_queue):
+        if kind == "run_network":
+            network, lines = args
+            new = [
+                line.replace(
+                    f"{network.name}.run(1.0,",
+                    f'{network.name}.run(atof(getenv("PULVINAR_DURATION")),',
+                )
+                for line in lines
+            ]
+            changed += sum(a != b for a, b in zip(lines, new, strict=True))
+            device.main_queue[k] = (kind, (network, new))
+    if changed != 1:
+        raise DeviceError("the generated program has no single run; is this another Brian2?")
+
+
+# Files that run once, at the start or the end: optimising them costs most of the compile time.
+_COLD = ("main", "objects", "before_run_*", "after_run_*", "*_synapses_create_array_*")
+
+
+def _compile(folder: Path, progress: Progress | None) -> None:
+    """Compile and link the project in ``folder``, one process per core."""
+    compiler = shutil.which("g++")
+    start = time.perf_counter()
+    hot = [*prefs.codegen.cpp.extra_compile_args_gcc, "-std=c++11", "-I."]
+    cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I."]
+    sources = sorted(
+        path.relative_to(folder)
+        for pattern in ("*.cpp", "code_objects/*.cpp", "brianlib/**/*.cpp")
+        for path in folder.glob(pattern)
+    )
+
+    def run(*arguments) -> None:
+        done = subprocess.run(
+            [compiler, *map(str, arguments)], cwd=folder, capture_output=True, text=True
+        )
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if "error" in line]
+            raise DeviceError(f"compiling failed: {(lines or ['no message'])[0]}")
+
+    def compile_one(source: Path) -> None:
+        flags = cold if any(fnmatch(source.stem, pattern) for pattern in _COLD) else hot
+        run(*flags, "-c", source, "-o", source.with_suffix(".o"))
+        if progress is not None:
+            progress(float("nan"), time.perf_counter() - start)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            list(pool.map(compile_one, sources))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    run(*(source.with_suffix(".o") for source in sources), "-o", "main")
+
+
+def _write_numbers(folder: Path, home: Path, description: dict, arrays) -> None:
+    (folder / "static_arrays").mkdir()
+    (folder / "results").mkdir()
+    written = set()
+    for key, files in description["static"].items():
+        values = np.asarray(arrays[key])
+        for name in files:
+            dtype, size = description["files"][name]
+            if values.size != size:
+                raise DeviceError(f"{key} has {values.size} values, the program expects {size}")
+            values.astype(dtype).tofile(folder / "static_arrays" / name)
+            written.add(name)
+    missing = set(arrays) - set(description["static"])
+    if missing:
+        raise DeviceError(f"the program has no place for {', '.join(sorted(missing))}")
+    for name in set(description["files"]) - written:
+        shutil.copy(home / "static_arrays" / name, folder / "static_arrays" / name)
+
+
+def _launch(home: Path, plan, arrays, duration, seed, progress) -> Recording:
+    description = json.loads((home / "program.json").read_text())
+    folder = Path(tempfile.mkdtemp(prefix="pulvinar-"))
+    try:
+        _write_numbers(folder, home, description, arrays)
+        start = time.perf_counter()
+        _run_program(home / "main", folder, duration, seed, progress)
+        wall = time.perf_counter() - start
+        results = folder / "results"
+
+        def read(entry):
+            path = results / entry[0]
+            if not path.is_file():
+                raise DeviceError(f"the program left no file {entry[0]}")
+            return np.fromfile(path, dtype=entry[1])
+
+        for name, entry in description["potentials"].items():
+            _check_finite(name, read(entry))
+        spikes = {
+            name: _ordered(read(files["i"]), read(files["t"]))
+            for name, files in description["spikes"].items()
+        }
+        traces = {}
+        for name, files in description["traces"].items():
+            t = read(files["t"])
+            traces[name] = {"t": t} | {
+                v: read(entry).reshape(len(t), -1).T for v, entry in files.items() if v != "t"
+            }
+        return Recording(spikes, traces, {"run": wall})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_program(main: Path, folder: Path, duration, seed, progress) -> None:
+    environment = {
+        **os.environ,
+        "PULVINAR_SEED": str(seed),
+        "PULVINAR_DURATION": repr(float(duration)),
+        "OMP_WAIT_POLICY": "passive",
+    }
+    errors = (folder / "stderr").open("w+")
+    # a session of its own: an interrupt must reach us, not make the program write half a result
+    process = subprocess.Popen(
+        [str(main), "--results_dir", "results/"], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for line in process.stdout:
+            if progress is not None and line.startswith("progress "):
+                completed, elapsed = map(float, line.split()[1:3])
+                progress(completed, elapsed)
+        process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    errors.seek(0)
+    message = errors.read().strip()
+    errors.close()
+    if process.returncode or message:
+        first = message.splitlines()[0] if message else f"exit status {process.returncode}"
+        raise DeviceError(f"the compiled program failed: {first}")
+    info = folder / "results" / "last_run_info.txt"
+    if not info.is_file() or abs(float(info.read_text().split()[1]) - 1) > 1e-6:
+        raise DeviceError("the compiled program stopped before its end")

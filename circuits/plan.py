@@ -1,0 +1,231 @@
+"""The plan of a program: the NeuronGroups and Synapses that a description needs.
+
+One group per equation set and one Synapses per pair of groups: compile time and the GPU both want
+few big objects. A plan holds no numbers of a run, only its structure (sizes, equations, step), so
+its digest says when a compiled program can be used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from cells.integration import COMPILE_FLAGS, METHODS
+from cells.models import MODELS, cell_class
+from cells.parameters import InputError, nearest
+from circuits.receptors import Conductance, conductance, receptor_equations
+from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
+from circuits.spec import CircuitSpec, Population
+
+__all__ = ["GroupPlan", "Plan", "SynapsePlan", "group_of", "make_plan"]
+
+INPUTS = "inputs"
+SLOW_CLOCK_MS = 0.5  # inputs and noise: drawn equally often whatever the step of the membrane
+
+# A renewal process: `a` integrates the rate and a spike falls when it reaches `level`, which is
+# exponential (Poisson) or one (regular). Random numbers are drawn at spikes only.
+_INPUT_EQUATIONS = """
+rate = lgn_rate(t, channel)*seen + r_peak*clip(cos(2*pi*(t/cycle - peak)), 0, 1) : Hz
+da/dt = rate : 1
+level : 1
+regular : 1 (constant)
+seen : 1 (constant)
+r_peak : Hz (constant)
+peak : 1 (constant)
+cycle : second (constant)
+channel : integer (constant)
+"""
+_INPUT_RESET = "a -= level; level = regular - (1 - regular)*log(1 - rand())"
+_NOISE_EQUATIONS = """
+I_noise : amp
+noise_sd : amp (constant)
+I_bias : amp (constant)
+"""
+TAU_NOISE_MS = 5.0
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """One NeuronGroup: ``updates`` are (code, period in ms) for run_regularly."""
+
+    name: str
+    n: int
+    equations: str
+    threshold: str
+    reset: str
+    method: str
+    dt_ms: float
+    updates: tuple[tuple[str, float], ...] = ()
+    conductances: tuple[Conductance, ...] = ()
+    potentials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SynapsePlan:
+    """One Synapses object; ``projections`` are numbers in the description."""
+
+    name: str
+    source: str
+    target: str
+    n: int
+    equations: str
+    on_pre: str
+    dt_ms: float
+    conductances: tuple[Conductance, ...]
+    projections: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that generated code depends on."""
+
+    groups: tuple[GroupPlan, ...]
+    synapses: tuple[SynapsePlan, ...]
+    channels: int
+    bins: int
+    bin_ms: float
+    dt_ms: float
+    method: str
+    traces: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+
+    def group(self, name: str) -> GroupPlan:
+        """Return a group by name."""
+        return next(g for g in self.groups if g.name == name)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the plan, of the code that turns it into a program, and of what compiles it."""
+        text = [repr(self), version("brian2"), *COMPILE_FLAGS, platform.machine(), _processor()]
+        here = Path(__file__).parent
+        for path in (here / "program.py", here / "device.py", here.parent / "cells/integration.py"):
+            text.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _processor() -> str:
+    # -march=native code runs on this processor only
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def group_of(population: Population) -> str:
+    """Return the name of the NeuronGroup that a population is part of."""
+    return INPUTS if population.is_input else cell_class(population.cell).model.name
+
+
+def _compartment(model: str, at: str, where: str):
+    parts = {part.name: part for part in MODELS[model].compartments}
+    if at not in parts:
+        raise InputError(f"{where}: no compartment '{at}'{nearest(at, parts)}")
+    return parts[at]
+
+
+def make_plan(
+    spec: CircuitSpec,
+    *,
+    bins: int,
+    bin_ms: float,
+    method: str = "staggered",
+    dt_ms: float | None = None,
+    traces: tuple = (),
+) -> Plan:
+    """Return the plan of a description.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    bins : int
+        Capacity of the stimulus, in bins of ``bin_ms``.
+    bin_ms : float
+    method : {"staggered", "rk4", "exponential_euler"}
+    dt_ms : float, optional
+        Defaults to the step that goes with the method.
+    traces : tuple of (group, (cell index, ...), ...), optional
+        Cells whose somatic potential is recorded.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        For an unknown method or compartment, or a step that does not divide the slow clock.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method '{method}'{nearest(method, METHODS)}")
+    dt_ms = METHODS[method].dt_ms if dt_ms is None else dt_ms
+    if not 0 < dt_ms <= 0.2 or abs(SLOW_CLOCK_MS / dt_ms - round(SLOW_CLOCK_MS / dt_ms)) > 1e-9:
+        raise InputError(f"step {dt_ms} ms; valid: a divisor of {SLOW_CLOCK_MS} ms up to 0.1 ms")
+    used: dict[str, set] = {}
+    pairs: dict[tuple[str, str], list[int]] = {}
+    synapses = []
+    chosen: dict[tuple[str, str], set] = {}
+    for number, p in enumerate(spec.projections):
+        source, target = spec.population(p.source), spec.population(p.target)
+        pair = group_of(source), group_of(target)
+        part = _compartment(pair[1], p.at, f"projections.toml: {p.name}")
+        mine = {conductance(receptor, part) for receptor, _ in p.receptors}
+        used.setdefault(pair[1], set()).update(mine)
+        chosen.setdefault(pair, set()).update(mine)
+        pairs.setdefault(pair, []).append(number)
+    order = sorted(pairs)
+    for pair in order:
+        conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
+        weights = [f"{c.weight} : {c.unit} (constant)" for c in conductances]
+        effects = [f"{c.variable}_post += {c.weight}*released" for c in conductances]
+        n = sum(
+            spec.projections[k].indegree * spec.count(spec.projections[k].target)
+            for k in pairs[pair]
+        )
+        synapses.append(
+            SynapsePlan(
+                f"{pair[0]}_to_{pair[1]}",
+                *pair,
+                n,
+                "\n".join([RELEASE_EQUATIONS.strip(), *weights]),
+                "\n".join([RELEASE_ON_PRE.strip(), *effects]),
+                SLOW_CLOCK_MS if pair[0] == INPUTS else dt_ms,
+                conductances,
+                tuple(pairs[pair]),
+            )
+        )
+    groups = [_input_group(spec)]
+    sizes: dict[str, int] = {}
+    for p in spec.populations:
+        sizes[group_of(p)] = sizes.get(group_of(p), 0) + p.size(spec.channels)
+    for name, n in sizes.items():
+        if name == INPUTS:
+            continue
+        model = MODELS[name]
+        conductances = tuple(sorted(used.get(name, ()), key=lambda c: c.variable))
+        parts = []
+        for k, part in enumerate(model.compartments):
+            parts.append(receptor_equations(part, conductances, "" if k else "I_noise + I_bias"))
+        equations = "\n".join([model.equations(), *parts, _NOISE_EQUATIONS.strip()])
+        decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
+        kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
+        noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*randn()"
+        groups.append(
+            GroupPlan(
+                name, n, equations, model.threshold, "", method, dt_ms,
+                ((noise, SLOW_CLOCK_MS),), conductances,
+                tuple(part.v for part in model.compartments),
+            )
+        )  # fmt: skip
+    return Plan(
+        tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces)
+    )
+
+
+def _input_group(spec: CircuitSpec) -> GroupPlan:
+    n = sum(p.size(spec.channels) for p in spec.populations if p.is_input)
+    return GroupPlan(
+        INPUTS, n, _INPUT_EQUATIONS.strip(), "a >= level", _INPUT_RESET, "euler", SLOW_CLOCK_MS
+    )

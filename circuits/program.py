@@ -1,0 +1,131 @@
+"""From a plan to Brian2 objects: the only place that makes NeuronGroups and Synapses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from brian2 import (
+    Equations,
+    Hz,
+    Network,
+    NeuronGroup,
+    Quantity,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    TimedArray,
+    get_device,
+    ms,
+)
+
+from cells.integration import METHODS
+from circuits.plan import INPUTS, GroupPlan, Plan, SynapsePlan
+
+__all__ = ["Program", "construct"]
+
+STIMULUS = "lgn_rate"
+
+
+@dataclass
+class Program:
+    """The Brian2 objects of a plan, and where each array of a run went.
+
+    Attributes
+    ----------
+    network : Network
+    spikes : dict of str to SpikeMonitor
+        Per group.
+    traces : dict of str to StateMonitor
+    groups : dict of str to NeuronGroup
+    static : dict of str to list of str
+        Standalone only: array of the run -> files that it is stored in.
+    """
+
+    network: Network
+    spikes: dict
+    traces: dict
+    groups: dict
+    static: dict[str, list[str]]
+
+
+def _setter(static: dict):
+    """Return set(obj, variable, values) that notes which static arrays standalone made of it."""
+
+    def put(owner, variable: str, key: str, values: np.ndarray) -> None:
+        device = get_device()
+        before = set(getattr(device, "static_arrays", ()))
+        dim = owner.variables[variable].dim
+        setattr(owner, variable, Quantity(values, dim=dim) if values.dtype.kind == "f" else values)
+        static[key] = sorted(set(getattr(device, "static_arrays", ())) - before)
+
+    return put
+
+
+def _make_group(plan: GroupPlan, namespace: dict) -> NeuronGroup:
+    method = METHODS[plan.method].updater if plan.method in METHODS else plan.method
+    group = NeuronGroup(
+        plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
+        method=method, dt=plan.dt_ms * ms, namespace=namespace, name=plan.name,
+    )  # fmt: skip
+    for k, (code, period) in enumerate(plan.updates):
+        group.run_regularly(code, dt=period * ms, name=f"{plan.name}_noise{k or ''}")
+    return group
+
+
+def _make_synapses(plan: SynapsePlan, groups: dict, arrays: Mapping, static: dict) -> Synapses:
+    synapses = Synapses(
+        groups[plan.source], groups[plan.target], plan.equations, on_pre=plan.on_pre,
+        method="exact", dt=plan.dt_ms * ms, name=plan.name, namespace={},
+    )  # fmt: skip
+    device = get_device()
+    known = getattr(device, "static_arrays", {})
+    before = set(known)
+    i, j = (np.asarray(arrays[f"{plan.name}.{k}"], dtype=np.int32) for k in "ij")
+    synapses.connect(i=i, j=j)
+    made = sorted(set(known) - before)
+    for key, suffix in (("i", "sources"), ("j", "targets")):
+        static[f"{plan.name}.{key}"] = [name for name in made if suffix in name]
+    put = _setter(static)
+    prefix = f"{plan.name}."
+    for key in sorted(arrays):
+        if key.startswith(prefix) and (variable := key[len(prefix) :]) not in ("i", "j"):
+            put(synapses.pre if variable == "delay" else synapses, variable, key, arrays[key])
+    return synapses
+
+
+def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
+    """Make the Brian2 objects of a plan and give them their numbers.
+
+    Parameters
+    ----------
+    plan : Plan
+    arrays : mapping of str to array
+        From `draw_arrays`, and ``"stimulus"`` (bin, channel) in Hz.
+
+    Returns
+    -------
+    Program
+    """
+    static: dict[str, list[str]] = {}
+    put = _setter(static)
+    stimulus = TimedArray(arrays["stimulus"] * Hz, dt=plan.bin_ms * ms, name=STIMULUS)
+    groups = {}
+    for g in plan.groups:
+        groups[g.name] = _make_group(g, {STIMULUS: stimulus} if g.name == INPUTS else {})
+        prefix = f"{g.name}."
+        for key in sorted(arrays):
+            if key.startswith(prefix):
+                put(groups[g.name], key[len(prefix) :], key, arrays[key])
+    synapses = [_make_synapses(s, groups, arrays, static) for s in plan.synapses]
+    spikes = {name: SpikeMonitor(g, name=f"spikes_{name}") for name, g in groups.items()}
+    traces = {
+        group: StateMonitor(
+            groups[group], plan.group(group).potentials, record=list(cells), dt=period * ms,
+            name=f"traces_{group}",
+        )
+        for group, cells, period in plan.traces
+    }  # fmt: skip
+    network = Network(*groups.values(), *synapses, *spikes.values(), *traces.values())
+    return Program(network, spikes, traces, groups, static)
