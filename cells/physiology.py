@@ -1,7 +1,7 @@
 """Current clamp: the protocols of the slice laboratory on any cell class, and published values.
 
-Spike shape is measured by eFEL (``pip install pulvinar[validation]``); everything else here needs
-no extra package. `card` sets every published value of ``published.toml`` beside what the model does.
+Spike shape is measured by eFEL (``pip install pulvinar[validation]``); nothing else here needs an
+extra package. `card` sets every published value of ``published.toml`` beside what the model does.
 """
 
 from __future__ import annotations
@@ -786,9 +786,3 @@ def print_cards(names: Iterable[str] = CELL_CLASSES) -> None:
                 f"{row['value']:g} | {row['low']:g} to {row['high']:g} | {row['unit']} | "
                 f"{row['mark']} | {verdict} |"
             )
-
-
-if __name__ == "__main__":
-    import sys
-
-    print_cards(sys.argv[1:] or CELL_CLASSES)

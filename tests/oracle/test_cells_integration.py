@@ -1,0 +1,179 @@
+"""The staggered scheme against rk4 at finer steps: order 2, and rates within 1 %.
+
+Every model and step is one C++ program: the step is a parameter of each copy, so copies with
+different steps run side by side in one group, each in its own time.
+"""
+
+import re
+
+import numpy as np
+import pytest
+from brian2 import Network, NeuronGroup, Quantity, get_device, ms, second, set_device
+from brian2.devices.device import reset_device
+
+from cells import integration
+from cells.models import cell_class, steady_state
+from cells.physiology import resting_potential
+
+pytestmark = pytest.mark.standalone
+
+# drives in pA, each above rheobase
+DRIVES = {
+    "L23": (150, 200, 300, 400),
+    "L4": (200, 300, 400),
+    "L5RS": (200, 300, 400),
+    "L6CT": (150, 200, 300),
+    "PV": (200, 300, 400, 600),
+    "SST": (100, 200, 300),
+    "TRC": (150, 200, 300, 400),
+    "TRN": (100, 200, 300, 400),
+    "L5IB": (450, 500, 600, 700),
+}
+STEPS = {"staggered": (0.1, 0.05, 0.025, 0.0125), "rk4": (0.025, 0.0125)}
+SECONDS = 1.5
+SHORT = SECONDS / 2  # the finest step gets no further
+NTH = 10
+FOUND = ("count", "t_first", "t_nth", "t_last")
+
+CROSSING = """
+elapsed += step
+crossed = int({v} > -15*mV and {v}_last <= -15*mV and elapsed <= horizon)
+when = elapsed - step*({v} + 15*mV)/({v} - {v}_last + 1e-12*volt)
+count += crossed
+t_first = t_first + (when - t_first)*crossed*int(count == 1)
+t_nth = t_nth + (when - t_nth)*crossed*int(count == nth)
+t_last = t_last + (when - t_last)*crossed
+"""
+
+
+def own_time(updater, v):
+    """Return the updater with its step taken from the copy, and its spikes counted."""
+
+    def counted(equations, variables=None, method_options=None):
+        code = updater(equations, variables, method_options)
+        return re.sub(r"\bdt\b", "step", code) + CROSSING.format(v=v)
+
+    return counted
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Run every class, drive, method and step once: {(class, method, step): dict of arrays}."""
+    set_device(
+        "cpp_standalone", build_on_run=False, directory=str(tmp_path_factory.mktemp("order"))
+    )
+    functions = {n: dict(f.implementations._implementations)
+                 for n, f in integration.DEFAULT_FUNCTIONS.items()}  # fmt: skip
+    flags = integration.prefs.codegen.cpp.extra_compile_args_gcc
+    integration.use_fast_math()
+    # the order does not depend on the optimisation, the time to compile does
+    integration.prefs.codegen.cpp.extra_compile_args_gcc = [
+        "-O1" if flag == "-O3" else flag for flag in integration.COMPILE_FLAGS
+    ]
+    network, groups = Network(), {}
+    try:
+        for model in dict.fromkeys(cell_class(name).model for name in DRIVES):
+            names = [name for name in DRIVES if cell_class(name).model is model]
+            for method, steps in STEPS.items():
+                copies = [(n, step, amp) for n in names for step in steps for amp in DRIVES[n]]
+                groups[model.name, method] = (copies, _group(model, method, copies))
+                network.add(groups[model.name, method][1])
+        network.run(round(SECONDS / 0.025e-3) * 0.1 * ms)
+        get_device().build(compile=True, run=True)
+        found = {}
+        for (_, method), (copies, group) in groups.items():
+            values = {
+                k: np.array(getattr(group, k)) for k in ("count", "t_first", "t_nth", "t_last")
+            }
+            for name, step in dict.fromkeys(c[:2] for c in copies):
+                rows = [k for k, c in enumerate(copies) if c[:2] == (name, step)]
+                found[name, method, step] = {k: v[rows] for k, v in values.items()}
+        return found
+    finally:
+        get_device().reinit()
+        reset_device()
+        integration.prefs.codegen.cpp.extra_compile_args_gcc = flags
+        for n, implementations in functions.items():
+            integration.DEFAULT_FUNCTIONS[n].implementations._implementations = implementations
+
+
+def _group(model, method, copies):
+    v = model.compartments[0].v
+    extra = "step : second (constant)\nhorizon : second (constant)\nnth : integer (constant)\n"
+    extra += "elapsed : second\ncount : integer\n"
+    extra += "t_first : second\nt_nth : second\nt_last : second\n"
+    extra += "\n".join(f"{p.injected} : amp (constant)" for p in model.compartments)
+    group = NeuronGroup(
+        len(copies), model.equations() + "\n" + extra, dt=0.1 * ms,
+        method=own_time(integration.METHODS[method].updater, v),
+    )  # fmt: skip
+    units = dict(model.parameters)
+    cells = [cell_class(name) for name, _, _ in copies]
+    for key in units:
+        dim = cells[0].parameters[key].dim
+        setattr(group, key, Quantity([float(c.parameters[key]) for c in cells], dim=dim))
+    group.step = np.array([step for _, step, _ in copies]) * ms
+    group.horizon = [SECONDS] * len(copies) * second
+    group.nth = NTH
+    group.I_syn = Quantity([amp * 1e-12 for _, _, amp in copies], dim=group.I_syn.dim)
+    rests = {name: float(resting_potential(cell_class(name))) for name, _, _ in copies}
+    states = {name: steady_state(cell_class(name), rests[name]) for name in rests}
+    for key in states[copies[0][0]]:
+        if key != "current":
+            dim = group.equations[key].dim
+            values = [float(states[name][key]) for name, _, _ in copies]
+            setattr(group, key, Quantity(values, dim=dim))
+    for part in model.compartments:
+        values = Quantity([rests[name] for name, _, _ in copies], dim=group.v.dim)
+        setattr(group, part.v, values)
+        setattr(group, f"{part.v}_last", values)
+    return group
+
+
+def rate(run):
+    return (run["count"] - 1) / (run["t_last"] - run["t_first"])
+
+
+@pytest.mark.parametrize("name", DRIVES)
+def test_rate_within_one_percent_of_rk4(runs, name):
+    reference = rate(runs[name, "rk4", 0.025])
+    error = rate(runs[name, "staggered", 0.1]) / reference - 1
+    assert np.all(runs[name, "rk4", 0.025]["count"] >= 10)
+    assert np.abs(error).max() < 0.01, np.round(100 * error, 2)
+
+
+@pytest.mark.parametrize("name", ["L23", "PV", "TRC", "L5IB"])
+def test_second_order(runs, name):
+    """The time of the twentieth spike converges at least 3.2 times per halving of the step."""
+    exact = runs[name, "rk4", 0.0125]["t_nth"]
+    fired = exact > 0
+    assert fired.sum() >= 3
+    drift = {
+        step: np.abs(runs[name, "staggered", step]["t_nth"] - exact)[fired].mean()
+        for step in (0.1, 0.05, 0.025)
+    }
+    assert drift[0.1] / drift[0.05] > 3.2, drift
+    assert drift[0.05] / drift[0.025] > 3.2, drift
+
+
+if __name__ == "__main__":
+
+    class Factory:
+        @staticmethod
+        def mktemp(name):
+            import tempfile
+
+            return tempfile.mkdtemp(name)
+
+    table = runs.__wrapped__(Factory)
+    for name in DRIVES:
+        exact = table[name, "rk4", 0.0125]["t_nth"]
+        fine = rate(table[name, "rk4", 0.025])
+        for (n, method, step), run in table.items():
+            if n == name:
+                error = (
+                    100 * (rate(run) / fine - 1) if step >= 0.025 else np.full(len(fine), np.nan)
+                )
+                print(f"{name:5} {method:10} {step:<7} rate error % {np.round(error, 2)}"
+                      f" drift of spike {NTH} (us) {np.round(1e6 * (run['t_nth'] - exact), 1)}"
+                      f" n {run['count']}")  # fmt: skip
