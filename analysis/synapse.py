@@ -201,10 +201,10 @@ def plot_levels(ds: xr.Dataset, axes=None):
         ax.set_title(_pretty(condition))
         ax.set_xlabel("time (ms)")
         ax.set_xlim(time[0], time[-1])
-        ax.set_ylim(bottom=0)
     first = np.atleast_1d(axes)[0]
     first.set_ylabel("level (1 = both cells at 50 Hz)")
-    first.legend(loc="upper right")
+    first.set_ylim(0, 1.05 * float(ds["level"].max()))
+    np.atleast_1d(axes)[-2].legend(loc="upper right")
     return axes
 
 
