@@ -377,9 +377,9 @@ class KinaseRule(Rule):
         Returns
         -------
         BrianCode
-            Pre trace ``x_<tag>``, post trace ``y_<tag>``. The exact and the binned form assume that
-            presynaptic spikes reach the synapse without delay, or after one that is small against
-            the traces.
+            Pre trace ``x_<tag>``, post trace ``y_<tag>``. ``on_pre`` belongs into a pathway
+            without delay, as the trace of the presynaptic neuron has none; put the transmission
+            into a pathway of its own.
 
         Raises
         ------
