@@ -364,7 +364,7 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
         Of the bench.
     protocol : str
     rules : sequence of str, optional
-        The kinase rule of the circuit and the best rule by default.
+        The first rule, by convention the circuit's, and the best one by default.
     ax : Axes, optional
 
     Returns
@@ -374,16 +374,15 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
     ax = ax if ax is not None else _subplots(figsize=(4.6, 2.8))[1]
     if rules is None:
         best = str(ds["score"].sel(protocol=protocol).idxmin("rule").values)
-        rules = list(dict.fromkeys(["kinase_difference", best]))
+        rules = list(dict.fromkeys([str(ds["rule"].values[0]), best]))
     labels = [str(v) for v in ds[f"{protocol}_condition"].values]
     x = np.arange(len(labels))
     ax.errorbar(x, ds[f"{protocol}_mean"], ds[f"{protocol}_sem"], fmt="o", color="#777777",
                 ms=4, capsize=2, lw=1, label="published")  # fmt: skip
-    colours = {"kinase_difference": "#0072B2"}
     for rule in rules:
         score = float(ds["score"].sel(rule=rule, protocol=protocol))
         ax.plot(x, ds[f"{protocol}_epsp"].sel(rule=rule), ".-", lw=1,
-                color=colours.get(str(rule), "#D55E00"),
+                color="#0072B2" if rule == rules[0] else "#D55E00",
                 label=f"{_rule_name(rule)}, {score:.1f}")  # fmt: skip
     ax.axhline(1, color="black", lw=0.8)
     size = 5 if len(labels) > 15 else 7

@@ -42,8 +42,8 @@ class BrianCode:
     pre_reset, post_reset : str
         Statements to add to their resets.
     pre_regular, post_regular : str
-        Statements for ``run_regularly`` of the neurons, every ``regular_dt``, ``when="start"``, with
-        an order after ``learn``.
+        Statements for ``run_regularly`` of the neurons, every ``regular_dt``, ``when="start"``,
+        ordered after ``learn``.
     regular_dt : Quantity [time] or None
     learn : str
         One learning step of the synapse.
