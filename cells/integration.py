@@ -137,12 +137,21 @@ def staggered(equations, variables=None, method_options=None) -> str:
             return [f"_mean_{x} = 0.5*({x} + _next_{x})", f"{x} = _next_{x}"]
         return [f"{x} = _next_{x}"]
 
+    def once(x, *terms) -> tuple[list[str], list]:
+        """Give the sub-expressions of several terms a name, so that each is evaluated once."""
+        names = {str(s) for term in terms for s in term.free_symbols} & subexpressions
+        named = {_symbol(s): _symbol(f"_{s}_of_{x}") for s in sorted(names)}
+        lines = [f"{new} = {old}" for old, new in named.items()]
+        return lines, [term.subs(named) for term in terms]
+
     def single(x, moved=()) -> list[str]:
         z, f = f"_z_{x}", held(expressions[x], moved)
         jacobian = held(derivative(expressions[x], x), moved)
         if jacobian == 0:
             return [f"_next_{x} = {x} + dt*({sympy_to_str(f)})", *move(x)]
+        lines, (f, jacobian) = once(x, f, jacobian)
         return [
+            *lines,
             f"_f_{x} = {sympy_to_str(f)}",
             f"{z} = dt*({sympy_to_str(jacobian)})",
             f"_next_{x} = {x} + dt*_f_{x}/(1.0 - 0.5*{z} + {z}*{z}*{_TWELFTH})",
@@ -151,11 +160,12 @@ def staggered(equations, variables=None, method_options=None) -> str:
 
     def pair(x, y) -> list[str]:
         """Move two coupled potentials at once: phi of their 2 x 2 Jacobian."""
-        lines = [f"_f_{k} = {sympy_to_str(expressions[k])}" for k in (x, y)]
-        for row in (x, y):
-            for column in (x, y):
-                entry = sympy_to_str(derivative(expressions[row], column))
-                lines.append(f"_z_{row}_{column} = dt*({entry})")
+        terms = [expressions[k] for k in (x, y)]
+        terms += [derivative(expressions[row], column) for row in (x, y) for column in (x, y)]
+        names = [f"_f_{x} = ", f"_f_{y} = "]
+        names += [f"_z_{row}_{column} = dt*" for row in (x, y) for column in (x, y)]
+        lines, terms = once(x, *terms)
+        lines += [f"{n}({sympy_to_str(term)})" for n, term in zip(names, terms, strict=True)]
         a, b, c, d = (f"_z_{row}_{column}" for row in (x, y) for column in (x, y))
         p, q = f"_{x}_{x}_{y}", f"_{y}_{x}_{y}"
         return [

@@ -633,7 +633,7 @@ def targets(name: str) -> tuple[Target, ...]:
         raise InputError(f"no published values of '{name}'{nearest(name, _published())}") from None
 
 
-_START, _STEP, _TAIL = 0.1, 1.0, 0.3  # s
+_START, _STEP, _TAIL = 0.1, 0.8, 0.2  # s
 # hyperpolarising step (pA) and longest interval of a rebound burst (ms), by model
 _REBOUND = {"relay": (-150.0, 4.0)}
 _REBOUND_ELSE = (-100.0, 10.0)
@@ -659,10 +659,12 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
         ``burst_rate_at_<n>_pA`` (Hz), and at the lowest rate above 4 Hz ``spikes_per_burst``,
         ``burst_frequency`` (Hz), ``spikes_outside_bursts`` (1) and ``silence_between_bursts`` (ms).
     """
-    steps = np.arange(10.0, 801.0, 10.0)
+    steps = np.concatenate([np.arange(10.0, 200.0, 10.0), np.arange(200.0, 801.0, 20.0)])
     down, max_interval = _REBOUND.get(cell.model.name, _REBOUND_ELSE)
     bursting = cell.model.name == "intrinsic_burster"
-    step = 3.0 if bursting else _STEP
+    if bursting:
+        steps = np.concatenate([[100.0, 200.0], np.arange(300.0, 801.0, 20.0)])
+    step = 2.0 if bursting else _STEP
     stop = _START + step
     clamp = current_clamp(
         cell,
@@ -684,7 +686,8 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
     found["rebound_frequency"] = float(again["frequency"])
     found["rebound_largest_interval"] = float(again["largest_interval"]) * 1e3
     f_i = _f_i_dataset([_seconds(s) for s in clamp.spikes[3:]], steps, _START, stop)
-    rate, firing = f_i["rate"].values, np.flatnonzero(f_i["rate"].values > 0)
+    rate = f_i["rate"].values
+    firing = np.flatnonzero(rate > 0)
     for amplitude, hertz in zip(steps, rate, strict=True):
         found[f"rate_at_{amplitude:.0f}_pA"] = hertz
     if not len(firing):
@@ -713,7 +716,7 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
 
 
 def _burst_card(trains, steps, stop) -> dict[str, float]:
-    window = {"start": (stop - 2.0) * second, "stop": stop * second}
+    window = {"start": (stop - 1.6) * second, "stop": stop * second}
     found, representative = {}, None
     for amplitude, train in zip(steps, trains, strict=True):
         bursts = burst_statistics(train, **window)

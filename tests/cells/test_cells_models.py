@@ -26,30 +26,31 @@ def test_every_class_has_all_parameters_with_source(name):
 
 @pytest.mark.parametrize("name", ["L23", "SST", "L5IB", "TRC", "TRN"])
 def test_steady_state_is_where_a_long_simulation_ends(name):
-    """Two seconds of rk4 from another potential end at the root of the steady-state current."""
+    """From 2 mV above, with the gates of there, it returns to the root of the steady current."""
     cell = cell_class(name)
     injected = "\n".join(f"{part.injected} = 0*amp : amp" for part in cell.model.compartments)
     equations = Equations(cell.model.equations() + "\n" + injected)
     previous, prefs.codegen.target = prefs.codegen.target, "numpy"
-    group = NeuronGroup(1, equations, method=METHODS["staggered"].updater, dt=0.1 * ms)
+    group = NeuronGroup(1, equations, method=METHODS["staggered"].updater, dt=0.2 * ms)
     for key, quantity in cell.parameters.items():
         setattr(group, key, quantity)
     rest = float(resting_potential(cell))
-    start = steady_state(cell, rest + 2e-3)
-    for key, value in start.items():
+    for key, value in steady_state(cell, rest + 2e-3).items():
         if key != "current":
             setattr(group, key, Quantity(float(value), dim=equations[key].dim))
     for part in cell.model.compartments:
         setattr(group, part.v, (rest + 2e-3) * 1000 * mV)
-    Network(group).run(1.5 * second, namespace={})
+    # the h current of relay cells takes most of a second
+    Network(group).run((3 if name == "TRC" else 1) * second, namespace={})
     prefs.codegen.target = previous
-    # two compartments differ at rest, since their leaks pull at different potentials
-    tolerance = 0.15 if len(cell.model.compartments) == 2 else 0.05
     potential = float(np.array(getattr(group, cell.model.compartments[0].v))[0])
-    assert abs(potential - rest) * 1e3 < tolerance
+    # two compartments differ at rest, since their leaks differ
+    two = len(cell.model.compartments) == 2
+    assert abs(potential - rest) * 1e3 < (0.2 if two else 0.02)
     for key, value in steady_state(cell, potential).items():
-        if key != "current" and len(cell.model.compartments) == 1:
-            assert float(np.array(getattr(group, key))[0]) == pytest.approx(float(value), rel=0.02)
+        if key != "current" and not two:
+            got = float(np.array(getattr(group, key))[0])
+            assert got == pytest.approx(float(value), rel=0.02, abs=1e-6)
 
 
 def test_no_rest_is_an_input_error():

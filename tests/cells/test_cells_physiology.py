@@ -43,7 +43,7 @@ def test_targets_are_ranges_around_a_value_with_a_source():
         for row in rows:
             assert row.low <= row.value <= row.high and row.source and row.preparation
     with pytest.raises(InputError, match="did you mean 'TRC'"):
-        targets("TRX")
+        targets("TRCs")
 
 
 # instruments
@@ -76,19 +76,19 @@ def test_rheobase_of_a_leaky_membrane_and_of_a_silent_one():
 
 def test_f_i_curve_counts_what_efel_counts():
     cell = cell_class("PV")
-    options = {"duration": 500 * ms}
+    options = {"duration": 250 * ms}
     curve = f_i_curve(cell, [200, 400] * pA, **options)
     clamp = current_clamp(cell, [200, 400] * pA, **options)
     for k in range(2):
         efel = features(clamp.time, clamp.voltage[k], ["Spikecount", "inv_first_ISI"],
-                        start=0 * ms, stop=500 * ms)  # fmt: skip
-        assert curve["rate"].values[k] == pytest.approx(efel["Spikecount"][0] / 0.5)
+                        start=0 * ms, stop=250 * ms)  # fmt: skip
+        assert curve["rate"].values[k] == pytest.approx(efel["Spikecount"][0] / 0.25)
         assert curve["rate_first"].values[k] == pytest.approx(efel["inv_first_ISI"][0], rel=0.03)
     assert curve["rate"].attrs["units"] == "Hz" and curve["current"].attrs["units"] == "pA"
 
 
 def test_input_resistance_agrees_with_efel():
-    cell = cell_class("TRC")
+    cell = cell_class("L23")
     clamp = current_clamp(cell, [-20] * pA, duration=700 * ms, start=100 * ms, stop=600 * ms)
     from efel import get_feature_values, reset, set_setting
 
@@ -120,7 +120,7 @@ def test_bursts_of_a_made_up_train():
 
 @pytest.fixture(scope="module")
 def burster():
-    """L5IB at 450 pA for 1.5 s: intact, without SK, without Ca, uncoupled, with half tau_Ca."""
+    """L5IB at 450 pA for 1.2 s: intact, without SK, without Ca, uncoupled, with half tau_Ca."""
     cell = cell_class("L5IB")
     p = {name: float(quantity) for name, quantity in cell.parameters.items()}
     names = ("intact", "no SK", "no Ca", "uncoupled", "fast Ca")
@@ -130,7 +130,7 @@ def burster():
         "g_c": [*[p["g_c"]] * 3, 5e-9, p["g_c"]],
         "tau_Ca": [*[p["tau_Ca"]] * 4, p["tau_Ca"] / 2],
     }
-    clamp = current_clamp(cell, [450] * 5 * pA, duration=1.5 * second, record=False, **changed)
+    clamp = current_clamp(cell, [450] * 5 * pA, duration=1.2 * second, record=False, **changed)
     return dict(zip(names, clamp.spikes, strict=True))
 
 
@@ -144,7 +144,7 @@ def test_l5ib_bursts_and_is_silent_between(burster):
 def test_without_sk_the_burst_does_not_end(burster):
     train = np.asarray(burster["no SK"])
     late = train[train > 0.4]
-    assert len(late) / 1.1 > 100 and np.diff(late).max() < 0.02
+    assert len(late) / 0.8 > 100 and np.diff(late).max() < 0.02
 
 
 @pytest.mark.parametrize("lesion", ["no Ca", "uncoupled"])
@@ -152,7 +152,7 @@ def test_without_calcium_current_or_coupling_it_fires_single_spikes(burster, les
     found = burst_statistics(burster[lesion], start=0.4 * second)
     train = np.asarray(burster[lesion])
     assert found["number"] == 0
-    assert 10 < np.sum(train > 0.4) / 1.1 < 120
+    assert 10 < np.sum(train > 0.4) / 0.8 < 120
 
 
 def test_calcium_removal_sets_the_burst_rate(burster):
@@ -163,32 +163,33 @@ def test_calcium_removal_sets_the_burst_rate(burster):
 
 def test_relay_cell_is_silent_at_rest_and_rebounds_through_i_t():
     cell = cell_class("TRC")
-    found = rebound(cell, max_interval=4 * ms)
+    found = rebound(cell, max_interval=4 * ms, hold=300 * ms, window=150 * ms)
     assert 2 <= found["burst_spikes"] <= 7
     assert float(found["largest_interval"]) <= 4e-3 and float(found["latency"]) < 0.1
-    lesion = rebound(cell, g_T=0)
-    assert lesion["spikes"] == 0
-    quiet = current_clamp(cell, [0] * pA, duration=300 * ms, record=False)
-    assert len(quiet.spikes[0]) == 0
+    options = {"duration": 500 * ms, "start": 50 * ms, "stop": 350 * ms, "record": False}
+    g_T = float(cell.parameters["g_T"])
+    clamp = current_clamp(cell, [-150, -150, 0] * pA, g_T=[g_T, 0, g_T], **options)
+    assert len(clamp.spikes[0]) == found["spikes"]
+    assert len(clamp.spikes[1]) == 0 and len(clamp.spikes[2]) == 0
 
 
 @pytest.mark.parametrize(("name", "conductance"), [("TRN", "g_Ts"), ("SST", "g_T")])
 def test_rebound_needs_the_t_current(name, conductance):
     cell = cell_class(name)
     copies = [float(cell.parameters[conductance]), 0.0]
-    clamp = current_clamp(cell, [-100] * 2 * pA, duration=700 * ms, start=50 * ms, stop=500 * ms,
+    clamp = current_clamp(cell, [-100] * 2 * pA, duration=550 * ms, start=50 * ms, stop=400 * ms,
                           record=False, **{conductance: copies})  # fmt: skip
-    intact, lesioned = (np.sum(np.asarray(train) > 0.5) for train in clamp.spikes)
+    intact, lesioned = (np.sum(np.asarray(train) > 0.4) for train in clamp.spikes)
     assert intact >= 2 and lesioned == 0
 
 
 def test_potassium_leak_sets_the_mode_of_the_relay_cell():
     """More leak: a lower rest, and the same current fires less."""
     cell = cell_class("TRC")
-    clamp = current_clamp(cell, [250] * 3 * pA, duration=1.2 * second, start=500 * ms,
+    clamp = current_clamp(cell, [250] * 3 * pA, duration=700 * ms, start=300 * ms,
                           g_KL=np.array([1e-5, 2e-5, 3e-5]) * 1e4)  # fmt: skip
-    rest = np.asarray(clamp.voltage)[:, 4990]
-    rates = [np.sum(np.asarray(train) > 0.5) for train in clamp.spikes]
+    rest = np.asarray(clamp.voltage)[:, 2990]
+    rates = [np.sum(np.asarray(train) > 0.3) for train in clamp.spikes]
     assert rest[0] > rest[1] > rest[2]
     assert rates[0] > rates[1] > rates[2]
 
