@@ -2,7 +2,8 @@
 
 Between spikes the utilisation decays to zero with ``tau_facil`` and the resources recover to one
 with ``tau_rec``; a spike first raises the utilisation, then releases its share of the resources.
-instantaneous recovery, depression without facilitation the limit of a short ``tau_facil``.
+Static release is the limit U = 1 with instantaneous recovery, depression without facilitation the
+limit of a short ``tau_facil``.
 
 References
 ----------
