@@ -45,14 +45,36 @@ def _check_keys(table: Mapping, valid: Sequence[str], where: str) -> None:
 
 
 def _milliseconds(value, where: str) -> float:
+    if not isinstance(value, str | int | float):
+        raise InputError(f"{where}: {value!r} is not a time such as '10 ms'")
     try:
         return float(parse_quantity(value, like=ms) / ms)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
+def _table(value, where: str) -> Mapping:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where}: expected a table")
+    return value
+
+
+def _items(value, where: str) -> list:
+    if not isinstance(value, list):
+        raise InputError(f"{where}: expected a list")
+    return value
+
+
+def _times(values, where: str) -> list[float]:
+    return [_milliseconds(v, where) for v in _items(values, where)]
+
+
+def _rates(values, where: str) -> list[float]:
+    return [_positive(v, where) for v in _items(values, where)]
+
+
 def _positive(value, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
         raise InputError(f"{where}: {value!r} must be a number > 0")
     return float(value)
 
@@ -67,7 +89,7 @@ def _names(values, valid, where: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not values:
         raise InputError(f"{where}: expected a list of names, of {', '.join(valid)}")
     for v in values:
-        if v not in valid:
+        if not isinstance(v, str) or v not in valid:
             raise InputError(f"{where}: '{v}'{nearest(v, valid)}")
     return tuple(values)
 
@@ -135,6 +157,8 @@ def validate(run: Mapping, file: str = "run file") -> dict:
         if key not in p:
             raise InputError(f"{file}: [protocol] needs '{key}'")
     at = f"{file}: [protocol]"
+    if not isinstance(p["phases"], list):
+        raise InputError(f"{at} phases: expected a list such as ['100 ms', '100 ms']")
     step = _milliseconds(p.get("step", "0.1 ms"), f"{at} step")
     phases = tuple(_milliseconds(v, f"{at} phases") for v in p["phases"])
     if not phases or min(phases) <= 0 or step <= 0:
@@ -156,9 +180,10 @@ def validate(run: Mapping, file: str = "run file") -> dict:
     if len(set(labels)) != len(labels):
         raise InputError(f"{at} rates: a condition is listed twice")
 
-    published = run.get("published", {})
+    published = _table(run.get("published", {}), f"{file}: [published]")
     for label, row in published.items():
         where = f"{file}: [published.{label}]"
+        _table(row, where)
         if label not in labels:
             raise InputError(
                 f"{file}: [published] '{label}' is no condition{nearest(label, labels)}"
@@ -171,7 +196,8 @@ def validate(run: Mapping, file: str = "run file") -> dict:
 
     names = _names(run.get("rules", {}).get("names", list(RULES)), RULES, f"{file}: [rules] names")
     rules = {name: rule(name) for name in names}
-    for name, values in run.get("parameters", {}).items():
+    for name, values in _table(run.get("parameters", {}), f"{file}: [parameters]").items():
+        _table(values, f"{file}: [parameters.{name}]")
         if name not in rules:
             raise InputError(f"{file}: [parameters.{name}]{nearest(name, rules)}")
         try:
@@ -182,10 +208,9 @@ def validate(run: Mapping, file: str = "run file") -> dict:
     predictions = run.get("predictions", {})
     extra = [
         _condition(c, n, step, f"{file}: [predictions] conditions")
-        for c in predictions.get("conditions", [])
+        for c in _items(predictions.get("conditions", []), f"{file}: [predictions] conditions")
     ]
-    halves = [_milliseconds(v, f"{file}: [predictions] halves")
-              for v in predictions.get("halves", [])]  # fmt: skip
+    halves = _times(predictions.get("halves", []), f"{file}: [predictions] halves")
     if any(h <= 0 for h in halves):
         raise InputError(f"{file}: [predictions] halves must be > 0")
     gated = [k for k in names if isinstance(rules[k], KinaseRule) and rules[k].readout != "latch"]
@@ -193,9 +218,19 @@ def validate(run: Mapping, file: str = "run file") -> dict:
         if isinstance(r, KinaseRule) and r.readout != "latch" and not 0 <= r.lead < cycle:
             raise InputError(f"{file}: {r.name}: lead of {r.lead:g} ms does not fit the cycle")
     robust = run.get("robustness", {})
+    change = _positive(robust.get("change", 0.2), f"{file}: [robustness] change")
+    if change >= 1:
+        raise InputError(f"{file}: [robustness] change: {change:g} must be below 1")
+    for name in _items(robust.get("rules", []), f"{file}: [robustness] rules"):
+        if name not in names:
+            raise InputError(f"{file}: [robustness] rules: '{name}'{nearest(name, names)}")
     kinases = [k for k in names if k.startswith("kinase")]
     forms = run.get("forms", {})
-    for criterion in run.get("criteria", []):
+    bins = _times(forms.get("bins", ["10 ms", "5 ms"]), f"{file}: [forms] bins")
+    if any(b <= 0 or abs(cycle / b - round(cycle / b)) > 1e-9 for b in bins):
+        raise InputError(f"{file}: [forms] bins: the cycle of {cycle:g} ms is no multiple of each")
+    for criterion in _items(run.get("criteria", []), f"{file}: [[criteria]]"):
+        _table(criterion, f"{file}: [[criteria]]")
         where = f"{file}: [[criteria]] {criterion.get('id', '?')}"
         _check_keys(criterion, _CRITERION, where)
         for key in ("id", "claim", "observable"):
@@ -216,7 +251,7 @@ def validate(run: Mapping, file: str = "run file") -> dict:
         "rules": rules,
         "predictions": extra,
         "halves": halves,
-        "change": robust.get("change", 0.2),
+        "change": change,
         "robust_rules": robust.get("rules", kinases),
         "robust_phases": _count(robust.get("start_phases", 4),
                                 f"{file}: [robustness] start_phases"),
@@ -224,10 +259,9 @@ def validate(run: Mapping, file: str = "run file") -> dict:
             _names(run.get("classical", {}).get("protocols", list(PROTOCOLS)), PROTOCOLS,
                    f"{file}: [classical] protocols")
         ),
-        "form_rates": [_positive(v, f"{file}: [forms] rates") for v in forms.get("rates", [30])],
+        "form_rates": _rates(forms.get("rates", [30]), f"{file}: [forms] rates"),
         "form_trials": _count(forms.get("trials", 32), f"{file}: [forms] trials"),
-        "form_bins": [_milliseconds(v, f"{file}: [forms] bins")
-                      for v in forms.get("bins", ["10 ms", "5 ms"])],
+"form_bins": bins,
         "form_rules": list(_names(forms.get("rules", gated), gated, f"{file}: [forms] rules"))
         if gated else [],
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
@@ -20,9 +21,10 @@ __all__ = ["BrianCode", "PlasticityRule", "Rule", "attach", "soft_bounded", "tab
 _TABLES = Path(__file__).parent / "tables"
 
 
-def tables(name: str) -> dict[str, ParameterTable]:
+@cache
+def tables(name: str) -> Mapping[str, ParameterTable]:
     """Return the parameter tables of the file ``tables/<name>.toml``."""
-    return load_tables(_TABLES / f"{name}.toml")
+    return MappingProxyType(load_tables(_TABLES / f"{name}.toml"))
 
 
 @dataclass(frozen=True)

@@ -220,3 +220,49 @@ def test_times_need_a_unit():
         spike_trains(np.array([1.0]), [1.0] * ms, duration=10 * ms)
     with pytest.raises(InputError, match="beyond the duration"):
         spike_trains([11.0] * ms, [1.0] * ms, duration=10 * ms)
+
+
+ODD = (
+    -1,
+    0,
+    1.5,
+    True,
+    "x",
+    "10 ms",
+    "3 mV",
+    [],
+    {},
+    [[1]],
+    ["a"],
+    [{}],
+    float("nan"),
+    float("inf"),
+)
+
+
+def _paths(node, path=()):
+    if path:
+        yield path
+    if isinstance(node, dict):
+        for key in node:
+            yield from _paths(node[key], (*path, key))
+    elif isinstance(node, list):
+        for index in range(min(len(node), 2)):
+            yield from _paths(node[index], (*path, index))
+
+
+def test_no_odd_value_anywhere_escapes_as_another_error(run):
+    refused = 0
+    for path in _paths({k: v for k, v in run.items() if k != "criteria"}):
+        for value in ODD:
+            bad = copy.deepcopy(run)
+            node = bad
+            for key in path[:-1]:
+                node = node[key]
+            node[path[-1]] = value
+            try:
+                validate(bad, "my.toml")
+            except InputError as error:
+                refused += 1
+                assert "\n" not in str(error)
+    assert refused > 500
