@@ -130,7 +130,11 @@ _ALL = (
         "I_SK",
         "calcium-activated potassium current: ends a burst and sets the interval to the next",
         "Koehler et al. 1996, doi:10.1126/science.273.5282.1709; as in " + _HAY,
-        "I_SK{s} = g_SK{s}/(1 + (0.43*umolar/Ca{s})**4.8)*(E_K - {v}) : amp/meter**2",
+        # a Hill function of order 4.8; with exp and log, since a loop with pow is not vectorised
+        """
+        I_SK{s} = g_SK{s}*z_SK{s}*(E_K - {v}) : amp/meter**2
+        z_SK{s} = 1/(1 + exp(-4.8*log(Ca{s}/(0.43*umolar)))) : 1
+        """,
         (("g_SK{s}", _DENSITY), ("E_K", "volt")),
     ),
     Current(

@@ -236,7 +236,15 @@ def steady_state(cell: CellClass, v: float | Sequence[float]) -> dict[str, np.nd
     v = np.asarray(v, dtype=float)
     values |= {part.v: v for part in cell.model.compartments}
     values |= {part.injected: 0.0 for part in cell.model.compartments}
-    names = {"exp": np.exp, "exprel": exprel, "ms": 1e-3, "mV": 1e-3, "umolar": 1e-3, "amp": 1.0}
+    names = {
+        "exp": np.exp,
+        "log": np.log,
+        "exprel": exprel,
+        "ms": 1e-3,
+        "mV": 1e-3,
+        "umolar": 1e-3,
+        "amp": 1.0,
+    }
 
     def value(name, **held):
         known = {**values, **held}
