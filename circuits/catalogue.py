@@ -1,0 +1,101 @@
+"""Where run files are and what came of them; imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+__all__ = ["clone", "find_run", "last_verdicts", "out_folder", "read_run", "run_folders", "runs"]
+
+_SHARED = Path("share") / "pulvinar" / "runs"
+
+
+def clone() -> Path | None:
+    """Return the root of the clone that this package lies in; None where it is installed."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "runs").is_dir() else None
+
+
+def run_folders() -> list[Path]:
+    """Return the folders of run files: of the clone, or those that the wheel brought along."""
+    root = clone()
+    if root is not None:
+        return [root / "runs"]
+    found = [Path(sys.prefix) / _SHARED]
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        for entry in files("pulvinar") or ():
+            if entry.match("share/pulvinar/runs/*.toml"):
+                found.append(Path(entry.locate()).resolve().parent)
+    except PackageNotFoundError:
+        pass
+    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
+
+
+def out_folder() -> Path:
+    """Return where run folders go: ``runs/out`` of the clone, else ``pulvinar-out`` here."""
+    root = clone()
+    return root / "runs" / "out" if root else Path("pulvinar-out")
+
+
+def runs() -> list[Path]:
+    """Return all run files, by name."""
+    return sorted(path for folder in run_folders() for path in folder.glob("*.toml"))
+
+
+def find_run(name: str | Path) -> Path:
+    """Return the run file called ``name``, a path or the bare name of one that comes along.
+
+    Raises
+    ------
+    InputError
+        If there is none; names the nearest.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix != ".toml" and os.sep not in str(name):
+        for candidate in runs():
+            if candidate.stem == str(name):
+                return candidate
+    from cells.parameters import InputError, nearest
+
+    known = [p.stem for p in runs()]
+    raise InputError(f"no run file '{name}'{nearest(path.stem, known)}")
+
+
+def read_run(path: Path) -> dict:
+    """Return a run file as it is written.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        from cells.parameters import InputError
+
+        raise InputError(f"{path.name}: not TOML ({error})") from None
+
+
+def last_verdicts(name: str) -> list[dict] | None:
+    """Return the verdicts of the newest run called ``name``; None where there is none.
+
+    Own runs go before those that come with the repository (``runs/results/NAME``).
+    """
+    own = sorted(
+        out_folder().glob(f"{name}-*/verdicts.json"), key=lambda p: p.stat().st_mtime, reverse=True
+    )
+    kept = [folder / "results" / name / "verdicts.json" for folder in run_folders()]
+    for path in [*own, *kept]:
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+    return None

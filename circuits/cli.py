@@ -1,0 +1,193 @@
+"""The command ``pulvinar``. Heavy imports wait until a subcommand needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from circuits import catalogue
+
+__all__ = ["main"]
+
+SIZES = ("tiny", "column")
+_FAILED, _INTERRUPTED = 2, 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pulvinar",
+        description="A biophysical model of predictive learning in the V1 - V2 - pulvinar circuit.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("list", help="run files, their claims and their last verdicts")
+
+    run = commands.add_parser("run", help="run a run file; writes a folder with a report")
+    run.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one in the list")
+    run.add_argument("--size", metavar="SIZE", help="tiny or column")
+    run.add_argument("--device", metavar="DEVICE", help="numpy, cython, cpp or cuda")
+    run.add_argument("--seeds", metavar="SEEDS", help="such as 1-5,8")
+    run.add_argument("--cycles", metavar="N", type=int, help="theta cycles to analyse")
+    run.add_argument("--conditions", metavar="NAMES", help="only these, separated by commas")
+    run.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+                     help="change any key of the file, e.g. stimulus.contrast=0.5")  # fmt: skip
+    run.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
+    run.add_argument("--jobs", metavar="N", type=int, help="processes at a time (default: cores)")
+
+    report = commands.add_parser("report", help="judge and draw a finished run again")
+    report.add_argument("folder", metavar="DIR", help="a run folder")
+
+    params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
+    params.add_argument("--format", choices=("md", "csv"), default="md")
+
+    commands.add_parser("doctor", help="what works here, and what to do about the rest")
+    return parser
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    """Classes of the errors that are told in one line; of what is not loaded none can come."""
+    known = (("cells.parameters", "InputError"), ("analysis.schema", "AnalysisError"),
+             ("circuits.device", "DeviceError"))  # fmt: skip
+    loaded = [(sys.modules.get(module), name) for module, name in known]
+    # a module may still be half-way through its import
+    return (OSError, *(getattr(m, name) for m, name in loaded if hasattr(m, name)))
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _list(arguments) -> int:
+    found = catalogue.runs()
+    for path in found:
+        document = catalogue.read_run(path)
+        name = path.stem
+        verdicts = catalogue.last_verdicts(str(document.get("name", name)))
+        if verdicts is None:
+            last = "not run yet"
+        else:
+            failed = [v["id"] for v in verdicts if not v["holds"]]
+            last = f"{len(verdicts) - len(failed)} of {len(verdicts)} claims hold"
+            last += f"; failed: {', '.join(failed)}" if failed else ""
+        print(f"{name}\n    {document.get('claim', '')}\n    {last}")
+    if not found:
+        print("no run files found", file=sys.stderr)
+    return 0
+
+
+def _print_verdicts(verdicts: list[dict]) -> None:
+    for v in verdicts:
+        value = "undefined" if v["value"] is None else f"{v['value']:.3g}"
+        spread = "" if v.get("spread") is None else f" +- {v['spread']:.2g}"
+        unit = "" if v["unit"] == "1" else f" {v['unit']}"
+        sign = "holds" if v["holds"] else "FAILS"
+        where = f" [{v['condition']}]" if v.get("condition") and "[" not in v["id"] else ""
+        print(f"{sign}  {v['id']}{where}: {value}{spread}{unit} (n = {v['n']}; {v['criterion']})")
+
+
+def _run(arguments) -> int:
+    # worker processes and the program itself share the cores; numpy must not take them too
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.progress import Progress
+
+    with Progress() as progress:
+        progress.begin("starting")
+        from circuits.run import run_file
+
+        folder = run_file(
+            arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
+            cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
+            conditions=arguments.conditions.split(",") if arguments.conditions else None,
+            jobs=arguments.jobs, progress=progress,
+        )  # fmt: skip
+    _finish(folder)
+    return 0
+
+
+def _finish(folder: Path) -> None:
+    from analysis.verdicts import summary
+
+    verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))
+    _print_verdicts(verdicts)
+    print(summary(verdicts))
+    print(folder / "report.html")
+
+
+def _report(arguments) -> int:
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.progress import Progress
+
+    with Progress() as progress:
+        progress.begin("analysis and report")
+        from circuits.run import rebuild_report
+
+        folder = rebuild_report(arguments.folder)
+    _finish(folder)
+    return 0
+
+
+def _params(arguments) -> int:
+    from circuits.params import write_parameters
+
+    write_parameters(sys.stdout, arguments.format)
+    return 0
+
+
+def _doctor(arguments) -> int:
+    from circuits.doctor import print_report
+
+    return 0 if print_report() else 1
+
+
+_COMMANDS = {"list": _list, "run": _run, "report": _report, "params": _params, "doctor": _doctor}
+
+
+def _terminate(signum, frame):
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Default the arguments of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 2 after an error that was told in one line, 130 if interrupted.
+    """
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:
+        pass  # not the main thread
+    arguments = _parser().parse_args(argv)
+    try:
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("pulvinar: interrupted, nothing was written", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone, e.g. head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if isinstance(error, _errors()):
+            print(f"pulvinar: error: {_one_line(error)}", file=sys.stderr)
+            return _FAILED
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

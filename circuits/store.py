@@ -1,0 +1,190 @@
+"""Run folders: written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from cells.parameters import InputError
+from circuits.catalogue import clone, out_folder
+
+__all__ = [
+    "check_writable",
+    "new_folder",
+    "run_folder",
+    "versions",
+    "write_dataset",
+    "write_json",
+]
+
+_PACKAGES = ("brian2", "numpy", "scipy", "xarray", "h5netcdf", "matplotlib", "scikit-image")
+
+
+def run_folder(name: str, document: Mapping, out: Path | str | None = None) -> Path:
+    """Return where a run goes.
+
+    Parameters
+    ----------
+    name : str
+    document : mapping
+        The resolved run file; its hash is part of the folder's name.
+    out : path, optional
+        The folder itself, if the user names it.
+    """
+    if out is not None:
+        return Path(out)
+    text = json.dumps(document, sort_keys=True, default=str)
+    return out_folder() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def check_writable(folder: Path) -> None:
+    """Raise InputError, before anything runs, if ``folder`` cannot be made or replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file, not a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
+        raise InputError(f"--out {folder}: exists and is no run folder; name a new one")
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"--out {folder}: cannot write to {parent}")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes ``folder`` if the body succeeds, and vanishes if not.
+
+    Parameters
+    ----------
+    folder : path
+        A finished run that is there already is replaced.
+
+    Yields
+    ------
+    Path
+        To write into.
+    """
+    check_writable(folder)
+    missing = [p for p in (folder.parent, *folder.parent.parents) if not p.exists()]
+    partial = old = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        yield partial
+        partial.chmod(0o777 & ~_umask())
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old / "run")
+        try:
+            partial.rename(folder)
+        except BaseException:
+            if old is not None:
+                (old / "run").rename(folder)
+            raise
+    except BaseException:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()  # only if nobody else has put anything there
+        raise
+    finally:
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def write_json(path: Path, value) -> None:
+    """Write a value as JSON that a person can read; NaN is not allowed."""
+    text = json.dumps(value, indent=2, default=_plain, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_dataset(path: Path, ds: xr.Dataset) -> None:
+    """Write a Dataset as compressed netCDF.
+
+    Parameters
+    ----------
+    path : path
+    ds : Dataset
+
+    Raises
+    ------
+    OSError
+        If it does not fit on the disk. HDF5 writes into memory first: on a full disk its own file
+        layer fails while closing, in ways that cannot be caught.
+    """
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in ds.variables.items()
+        if variable.dtype.kind in "iufb" and variable.ndim
+    }
+    buffer = io.BytesIO()
+    ds.to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
+    with path.open("wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def versions() -> dict:
+    """Return what the numbers of a run depend on: packages, Python, compiler, machine, commit."""
+    found: dict = {}
+    for package in ("pulvinar", *_PACKAGES):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    found["python"] = platform.python_version()
+    found["machine"] = f"{platform.system()} {platform.machine()}"
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            ["g++", "-dumpfullversion"], capture_output=True, text=True, timeout=20, check=True
+        )
+        found["g++"] = done.stdout.strip()
+    return found
+
+
+def commit() -> dict:
+    """Return ``commit`` and ``dirty`` of the clone; empty outside of one."""
+    root = clone()
+    if root is None or not (root / ".git").exists():
+        return {}
+
+    def git(*arguments) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True, text=True, timeout=20, check=True,
+        ).stdout.strip()  # fmt: skip
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {}
