@@ -9,7 +9,8 @@ calmodulin starts a race for the GluN2B site:
 * calcineurin binds calmodulin and dephosphorylates S308 of DAPK1, which may then bind calmodulin
   and the same site (depression).
 
-The AMPA receptors follow what is bound: bound CaMKII inserts, bound DAPK1 removes them.
+The AMPA receptors follow what is bound: a receptor has two GluN2B subunits, two bound CaMKII insert
+and two bound DAPK1 remove AMPA receptors.
 
 `REACTIONS` defines the model once. `derivatives` is its right-hand side with free calcium as a
 variable (the stiff reference), `brian2_equations` the same as Brian2 equations, and `respond` the
@@ -102,10 +103,14 @@ REACTIONS: tuple[Reaction, ...] = (
     _r("Ca + CaM", "cam1_on*Ca*CaM0 - cam1_off*CaM1", Ca=-1, CaM0=-1, CaM1=1),
     _r("Ca + CaCaM", "cam2_on*Ca*CaM1 - cam2_off*CaM2", Ca=-1, CaM1=-1, CaM2=1),
     _r("Ca + Ca2CaM", "cam3_on*Ca*CaM2 - cam3_off*CaM3", Ca=-1, CaM2=-1, CaM3=1),
-    _r("CaMKII + CaM", "camkii_on*K*CaM3 - camkii_off*KC", K=-1, CaM3=-1, KC=1),
-    _r("CaN + CaM", "can_on*N*CaM3 - can_off*NC", N=-1, CaM3=-1, NC=1),
-    _r("DAPK1 + CaM", "dapk_on*D*CaM3 - dapk_off*DC", D=-1, CaM3=-1, DC=1),
-    _r("trapping of CaM by T286-P", "camkii_on*KA*CaM3 - trap_off*KP", KA=-1, CaM3=-1, KP=1),
+    _r("CaMKII + CaM", "camkii_on*K*CaM3", K=-1, CaM3=-1, KC=1),
+    _r("CaM leaves CaMKII", "camkii_off*KC", KC=-1, K=1, CaM0=1),
+    _r("CaN + CaM", "can_on*CN*CaM3", CN=-1, CaM3=-1, NC=1),
+    _r("CaM leaves CaN", "can_off*NC", NC=-1, CN=1, CaM0=1),
+    _r("DAPK1 + CaM", "dapk_on*D*CaM3", D=-1, CaM3=-1, DC=1),
+    _r("CaM leaves DAPK1", "dapk_off*DC", DC=-1, D=1, CaM0=1),
+    _r("autonomous CaMKII + CaM", "camkii_on*KA*CaM3", KA=-1, CaM3=-1, KP=1),
+    _r("CaM leaves T286-P", "trap_off*KP", KP=-1, KA=1, CaM0=1),
     _r("T286 phosphorylation", f"{_T286}*KC", KC=-1, KP=1),
     _r("T286 phosphorylation at the site", f"{_T286}*SK", SK=-1, SKP=1),
     _r("PP1 on T286", "k_PP1*KP", KP=-1, KC=1),
@@ -115,15 +120,16 @@ REACTIONS: tuple[Reaction, ...] = (
     _r("T305/306 dephosphorylation", "k_PP305*KX", KX=-1, K=1),
     _r("CaN on S308", "can_cat*NC*DP/(can_Km + DP)", DP=-1, D=1),
     _r("S308 autophosphorylation", "k_S308*D", D=-1, DP=1),
+    _r("S308 autophosphorylation with CaM", "k_S308*DC", DC=-1, DP=1, CaM0=1),
     _r("CaMKII binds the site", "site_K_on*S*KC", S=-1, KC=-1, SK=1),
     _r("CaMKII-P binds the site", "site_K_on*S*KP - site_KP_off*SKP", S=-1, KP=-1, SKP=1),
     _r("DAPK1 binds the site", "site_D_on*S*DC", S=-1, DC=-1, SD=1),
-    _r("CaM-driven release of CaMKII", "exchange*(CaM1 + CaM2 + CaM3)*SK", SK=-1, S=1, KC=1),
-    _r("CaM-driven release of CaMKII-P", "exchange*(CaM1 + CaM2 + CaM3)*SKP", SKP=-1, S=1, KP=1),
-    _r("CaM-driven release of DAPK1", "exchange*(CaM1 + CaM2 + CaM3)*SD", SD=-1, S=1, DC=1),
-    _r("CaMKII loses CaM and leaves", "site_K_off*SK", SK=-1, S=1, K=1, CaM3=1),
-    _r("DAPK1 loses CaM and leaves", "site_D_off*SD", SD=-1, S=1, D=1, CaM3=1),
-    _r("AMPA insertion", "insert*(SK + SKP)*B - remove*SD*A", A=1, B=-1),
+    _r("CaM-driven release of CaMKII", "exchange*CaM3*SK", SK=-1, S=1, KC=1),
+    _r("CaM-driven release of CaMKII-P", "exchange*CaM3*SKP", SKP=-1, S=1, KP=1),
+    _r("CaM-driven release of DAPK1", "exchange*CaM3*SD", SD=-1, S=1, DC=1),
+    _r("CaMKII loses CaM and leaves", "site_K_off*SK", SK=-1, S=1, K=1, CaM0=1),
+    _r("DAPK1 loses CaM and leaves", "site_D_off*SD", SD=-1, S=1, D=1, CaM0=1),
+    _r("AMPA insertion", "insert*(SK + SKP)**2/GluN2B*B - remove*SD**2/GluN2B*A", A=1, B=-1),
 )  # fmt: skip
 """All reactions; A and B (synaptic and reserve AMPA receptors) are relative to A at rest."""
 
@@ -135,7 +141,7 @@ POOLS = MappingProxyType(
     {
         "CaM": ("CaM0", "CaM1", "CaM2", "CaM3", "KC", "KP", "NC", "DC", "SK", "SKP", "SD"),
         "CaMKII": ("K", "KC", "KP", "KA", "KX", "SK", "SKP"),
-        "CaN": ("N", "NC"),
+        "CaN": ("CN", "NC"),
         "DAPK1": ("DP", "D", "DC", "SD"),
         "GluN2B": ("S", "SK", "SKP", "SD"),
         "AMPA": ("A", "B"),
@@ -301,7 +307,7 @@ class _Synapses:
         for name in SPECIES:
             if not name.startswith("Ca"):
                 setattr(self, name, 0.0 * one)
-        self.K, self.N, self.DP = v["CaMKII"] * one, v["CaN"] * one, v["DAPK1"] * one
+        self.K, self.CN, self.DP = v["CaMKII"] * one, v["CaN"] * one, v["DAPK1"] * one
         self.S, self.A = v["GluN2B"] * one, one.copy()
         self.Ca = v["Ca_rest"] * one
         self.rates = tuple(
@@ -323,10 +329,18 @@ class _Synapses:
         index = np.clip(np.rint(x), 0, _CA_N - 1).astype(np.intp)
         m = (_calmodulin(self.rates, h)[index] * m.T[:, None, :]).sum(2).T
         free = m[3]
-        K, free, KC = _bind(self.K, free, self.KC, v["camkii_on"], v["camkii_off"], h)
-        N, free, NC = _bind(self.N, free, self.NC, v["can_on"], v["can_off"], h)
-        D, free, DC = _bind(self.D, free, self.DC, v["dapk_on"], v["dapk_off"], h)
-        KA, free, KP = _bind(self.KA, free, self.KP, v["camkii_on"], v["trap_off"], h)
+        K, free, KC = _bind(self.K, free, self.KC, v["camkii_on"], 0.0, h)
+        f = _share(v["camkii_off"], h)
+        K, KC, empty = K + f * KC, KC - f * KC, m[0] + f * KC
+        CN, free, NC = _bind(self.CN, free, self.NC, v["can_on"], 0.0, h)
+        f = _share(v["can_off"], h)
+        CN, NC, empty = CN + f * NC, NC - f * NC, empty + f * NC
+        D, free, DC = _bind(self.D, free, self.DC, v["dapk_on"], 0.0, h)
+        f = _share(v["dapk_off"], h)
+        D, DC, empty = D + f * DC, DC - f * DC, empty + f * DC
+        KA, free, KP = _bind(self.KA, free, self.KP, v["camkii_on"], 0.0, h)
+        f = _share(v["trap_off"], h)
+        KA, KP, empty = KA + f * KP, KP - f * KP, empty + f * KP
         S, SK, SKP, SD, KX, DP = self.S, self.SK, self.SKP, self.SD, self.KX, self.DP
 
         active = (KC + KP + KA + SK + SKP) / np.maximum(v["CaMKII"], 1e-12)
@@ -346,24 +360,26 @@ class _Synapses:
         DP, D = DP - f * DP, D + f * DP
         f = _share(v["k_S308"], h)
         D, DP = D - f * D, DP + f * D
+        DC, DP, empty = DC - f * DC, DP + f * DC, empty + f * DC
 
-        release = v["exchange"] * (m[1] + m[2] + free)
+        release = v["exchange"] * free
         S, KC, SK = _bind(S, KC, SK, v["site_K_on"], release, h)
         S, KP, SKP = _bind(S, KP, SKP, v["site_K_on"], v["site_KP_off"] + release, h)
         S, DC, SD = _bind(S, DC, SD, v["site_D_on"], release, h)
         d = _share(v["site_K_off"], h) * SK
-        SK, S, K, free = SK - d, S + d, K + d, free + d
+        SK, S, K, empty = SK - d, S + d, K + d, empty + d
         d = _share(v["site_D_off"], h) * SD
-        SD, S, D, free = SD - d, S + d, D + d, free + d
+        SD, S, D, empty = SD - d, S + d, D + d, empty + d
 
-        up, down = v["insert"] * (SK + SKP), v["remove"] * SD
+        pairs = np.maximum(v["GluN2B"], 1e-12)
+        up, down = v["insert"] * (SK + SKP) ** 2 / pairs, v["remove"] * SD**2 / pairs
         total = up + down + 1e-30
         goal = (1.0 + v["reserve"]) * up / total
         self.A = goal + (self.A - goal) * np.exp(-total * h)
-        m[3] = free
+        m[0], m[3] = empty, free
         self.cam = m
         self.K, self.KC, self.KP, self.KA, self.KX = K, KC, KP, KA, KX
-        self.N, self.NC, self.DP, self.D, self.DC = N, NC, DP, D, DC
+        self.CN, self.NC, self.DP, self.D, self.DC = CN, NC, DP, D, DC
         self.S, self.SK, self.SKP, self.SD = S, SK, SKP, SD
 
     def rest(self) -> None:
