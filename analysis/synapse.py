@@ -20,7 +20,7 @@ __all__ = [
     "plot_rule_table",
 ]
 
-_KINASES = "#0072B2", "#56B4E9", "#009E73"
+_KINASES = "#0072B2", "#56B4E9", "#009E73", "#CC79A7"
 _SIGNALS = {"calcium": "#4D4D4D", "calmodulin": "#E69F00", "CaMKII": "#0072B2", "DAPK1": "#D55E00"}
 _SHADE = "#FBF1DC"
 _TITLES = {
@@ -232,8 +232,8 @@ def plot_bars(ds: xr.Dataset, rules=None, train="regular", ax=None):
     ax.bar(x, mean - 1, bottom=1, width=0.72, color="#DDDDDD", zorder=1)
     ax.errorbar(x, mean, sem, fmt="none", ecolor="#777777", capsize=4, lw=1.2, zorder=2)
     shift = np.linspace(-0.22, 0.22, len(rules)) if len(rules) > 1 else [0.0]
-    cycle = [*_KINASES, "#E69F00", "#CC79A7", "#D55E00", "#4D4D4D", "#999933", "#882255"]
-    marks = "osD^v<>Ph"
+    cycle = [*_KINASES, "#E69F00", "#D55E00", "#4D4D4D", "#999933", "#882255"]
+    marks = "osDv^<>Ph"
     for k, rule in enumerate(rules):
         value = ds["epsp"].sel(rule=rule, train=train).values
         chi2 = float(ds["chi2"].sel(rule=rule, train=train))
@@ -308,9 +308,9 @@ def plot_robustness(ds: xr.Dataset, ax=None):
     for k, rule in enumerate(rules):
         value, kept = ds["robust_chi2"].sel(rule=rule), ds["robust_order"].sel(rule=rule)
         for s, marker in enumerate(("v", "^")):
-            at = x + 0.22 * (k - (len(rules) - 1) / 2) + (s - 0.5) * 0.08
+            at = x + 0.2 * (k - (len(rules) - 1) / 2) + (s - 0.5) * 0.08
             v, ok = value.isel(change=s).values, kept.isel(change=s).values == 1
-            colour = _KINASES[k % 3]
+            colour = _KINASES[k % 4]
             ax.plot(at[ok], v[ok], marker, color=colour, ms=5,
                     label=_rule_name(rule) if s == 0 else None)  # fmt: skip
             lost = np.isfinite(v) & ~ok
@@ -324,7 +324,7 @@ def plot_robustness(ds: xr.Dataset, ax=None):
     down, up = (str(c) for c in ds["change"].values)
     ax.set_ylabel("χ², gain refitted")
     ax.set_title(f"▼ {down}   ▲ {up}   open: order of conditions lost")
-    ax.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 0.93))
+    ax.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 0.93), columnspacing=0.8)
     return ax
 
 
@@ -346,7 +346,7 @@ def plot_predictions(ds: xr.Dataset, ax=None):
     y = np.arange(len(labels))[::-1]
     for k, rule in enumerate(r for r in ds["rule"].values if str(r).startswith("kinase")):
         value = ds["epsp_prediction"].sel(rule=rule).values
-        ax.plot(value, y + 0.18 * (1 - k), "osD"[k % 3], color=_KINASES[k % 3], ms=5,
+        ax.plot(value, y + 0.15 * (1.5 - k), "osDv"[k % 4], color=_KINASES[k % 4], ms=5,
                 label=_rule_name(rule))  # fmt: skip
     ax.axvline(1, color="black", lw=0.8)
     ax.set_yticks(y, labels, fontsize=7)
@@ -364,7 +364,7 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
         Of the bench.
     protocol : str
     rules : sequence of str, optional
-        The first rule, by convention the circuit's, and the best one by default.
+        By default the first one, by convention the circuit's, ``kinase_joint`` and the best.
     ax : Axes, optional
 
     Returns
@@ -374,7 +374,8 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
     ax = ax if ax is not None else _subplots(figsize=(4.6, 2.8))[1]
     if rules is None:
         best = str(ds["score"].sel(protocol=protocol).idxmin("rule").values)
-        rules = list(dict.fromkeys([str(ds["rule"].values[0]), best]))
+        joint = [r for r in ("kinase_joint",) if r in ds["rule"].values]
+        rules = list(dict.fromkeys([str(ds["rule"].values[0]), *joint, best]))
     labels = [str(v) for v in ds[f"{protocol}_condition"].values]
     x = np.arange(len(labels))
     ax.errorbar(x, ds[f"{protocol}_mean"], ds[f"{protocol}_sem"], fmt="o", color="#777777",
@@ -382,7 +383,7 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
     for rule in rules:
         score = float(ds["score"].sel(rule=rule, protocol=protocol))
         ax.plot(x, ds[f"{protocol}_epsp"].sel(rule=rule), ".-", lw=1,
-                color="#0072B2" if rule == rules[0] else "#D55E00",
+                color={rules[0]: "#0072B2", "kinase_joint": "#009E73"}.get(rule, "#D55E00"),
                 label=f"{_rule_name(rule)}, {score:.1f}")  # fmt: skip
     ax.axhline(1, color="black", lw=0.8)
     size = 5 if len(labels) > 15 else 7
@@ -471,8 +472,8 @@ def figures(ds: xr.Dataset) -> list[tuple]:
             )
             out.append((
                 "The classical protocols",
-                "Published values, the circuit's kinase rule and the best rule of each; the number "
-                "is the mean χ² per condition. Assumptions: " + notes,
+                "Published values, the circuit's kinase rule, the jointly fitted one and the best "
+                "of each; the number is the mean χ² per condition. Assumptions: " + notes,
                 fig,
             ))  # fmt: skip
     return out

@@ -562,18 +562,20 @@ class KinaseRule(Rule):
         return cascade_matrix(self.taus)
 
 
-def kinase(readout: str = "difference") -> KinaseRule:
-    """Return the kinase rule with the parameter set of that readout.
+def kinase(name: str = "difference") -> KinaseRule:
+    """Return the kinase rule with one of its parameter sets.
 
     Parameters
     ----------
-    readout : {"difference", "ratio", "latch"}
-        ``difference`` is the one circuits use by default.
+    name : {"difference", "ratio", "latch", "joint"}
+        The readout with its own set; ``joint`` is the latch with the set that was fitted to several
+        protocols together. ``difference`` is the one circuits use by default.
 
     Returns
     -------
     KinaseRule
     """
-    if readout not in READOUTS:
-        raise InputError(f"kinase readout '{readout}'{nearest(readout, READOUTS)}")
-    return KinaseRule(f"kinase_{readout}", tables("kinase")[readout], readout)
+    sets = tables("kinase")
+    if name not in sets:
+        raise InputError(f"kinase rule '{name}'{nearest(name, sets)}")
+    return KinaseRule(f"kinase_{name}", sets[name], "latch" if name == "joint" else name)
