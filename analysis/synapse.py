@@ -324,7 +324,8 @@ def plot_robustness(ds: xr.Dataset, ax=None):
     down, up = (str(c) for c in ds["change"].values)
     ax.set_ylabel("χ², gain refitted")
     ax.set_title(f"▼ {down}   ▲ {up}   open: order of conditions lost")
-    ax.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 0.93), columnspacing=0.8)
+    ax.set_ylim(top=150)
+    ax.legend(loc="upper left", ncols=4, columnspacing=0.8)
     return ax
 
 
