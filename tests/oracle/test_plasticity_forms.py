@@ -149,12 +149,13 @@ def test_step_matrices_take_coinciding_constants():
 def brute_latch(rule, pre, post, duration):
     """Step every event with the matrix exponential; check D every ms."""
     a, (jump_x, jump_y) = cascade_matrix(rule.taus), rule.jumps
-    ahead = expm(a * rule.lead)
+    ahead, tick = expm(a * rule.lead), expm(a)
     events = [(t, 0) for t in pre if np.isfinite(t)] + [(t, 1) for t in post if np.isfinite(t)]
     events += [(float(t), 2) for t in np.arange(1, duration + 1)]
     s, x, y, now, peak, armed, note, out = np.zeros(4), 0.0, 0.0, 0.0, 0.0, False, 0.0, 0.0
     for t, kind in sorted(events):
-        s = expm(a * (t - now)) @ s if t > now else s
+        if t > now:
+            s = (tick if kind == 2 and t - now == 1.0 else expm(a * (t - now))) @ s
         x *= np.exp(-(t - now) / 30.0)
         y *= np.exp(-(t - now) / 30.0)
         now = t
@@ -173,7 +174,7 @@ def brute_latch(rule, pre, post, duration):
 @pytest.mark.parametrize("kind", ["regular", "poisson"])
 def test_latch_against_brute_force(kind):
     rule = kinase("latch")
-    trains = window_trains((25, 50), (50, 50), kind=kind, n_trial=4, n_phase=2, repeats=2)
+    trains = window_trains((25, 50), (50, 50), kind=kind, n_trial=2, n_phase=2, repeats=1)
     got = rule.dw(trains)
     rows = zip(trains.pre, trains.post, strict=True)
     want = [brute_latch(rule, *row, trains.duration) for row in rows]
@@ -233,7 +234,7 @@ def test_ungated_difference_integrates_to_zero():
     """Equal gain of the two stages: without a gate there would be nothing to learn."""
     rule = kinase("difference").with_values(k_D=1.0)
     trains = window_trains((25, 50), (25, 50), repeats=1, n_phase=1)
-    times = np.arange(0.0, trains.duration, 0.05)
+    times = np.arange(0.0, trains.duration, 0.5)
     level = rule.trajectory(trains, times * ms)
     difference = (level["CaMKII"] - level["DAPK1"])[0]
     assert abs(difference.sum()) < 2e-3 * np.abs(difference).sum()
