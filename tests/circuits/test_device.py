@@ -47,8 +47,14 @@ def test_numbers_of_a_run_do_not_change_the_program(spec, plan):
 
 
 @pytest.mark.parametrize(
-    "change", [{"bins": 2 * BINS}, {"dt_ms": 0.05}, {"method": "rk4"}, {"traces": (("relay", (0,), 1.0),)}]
-)  # fmt: skip
+    "change",
+    [
+        {"bins": 2 * BINS},
+        {"dt_ms": 0.05},
+        {"method": "rk4"},
+        {"traces": (("relay", (0,), 1.0),)},
+    ],
+)
 def test_what_is_compiled_changes_the_program(spec, plan, change):
     assert make_plan(spec, **{"bins": BINS, "bin_ms": 5, **change}).digest != plan.digest
 
@@ -60,7 +66,7 @@ def test_another_indegree_is_another_program(spec, plan):
 
 def test_steps_must_divide_the_slow_clock(spec):
     for bad in (0.0, -0.1, 0.07, 0.3):
-        with pytest.raises(InputError, match="divisor of 0.5 ms"):
+        with pytest.raises(InputError, match=r"divisor of 0\.5 ms"):
             make_plan(spec, bins=BINS, bin_ms=5, dt_ms=bad)
     with pytest.raises(InputError, match="did you mean 'staggered'"):
         make_plan(spec, bins=BINS, bin_ms=5, method="stagered")
