@@ -6,10 +6,12 @@ import numpy as np
 import xarray as xr
 
 from analysis.figures import style
-from analysis.observables import observable
+from analysis.observables import evaluate, find, observable
+from analysis.verdicts import verdict
 
 __all__ = [
     "figures",
+    "judge",
     "observables",
     "plot_bars",
     "plot_levels",
@@ -36,10 +38,15 @@ _TITLES = {
 # --- numbers -------------------------------------------------------------------------------------
 
 
+def _chi2(ds):
+    """Give chi2 of the mean over seeds, or of the one seed that is left of them."""
+    return ds["chi2"] if "seed" in ds.dims else ds["chi2_seed"]
+
+
 @observable("1")
 def synapse_chi2(ds, rule, train="regular"):
     """Sum over conditions of ((model - published mean) / SEM) squared."""
-    return float(ds["chi2"].sel(rule=rule, train=train))
+    return float(_chi2(ds).sel(rule=rule, train=train))
 
 
 @observable("1")
@@ -64,7 +71,7 @@ def synapse_robust_chi2(ds, rule):
 def synapse_best_rival(ds, train="regular"):
     """Smallest chi2 of the rules that are no kinase rule."""
     rivals = [r for r in ds["rule"].values if not str(r).startswith("kinase")]
-    return float(ds["chi2"].sel(rule=rivals, train=train).min())
+    return float(_chi2(ds).sel(rule=rivals, train=train).min())
 
 
 @observable("1")
@@ -106,6 +113,50 @@ observables = {
         synapse_binned_error,
     )
 }
+
+
+def judge(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
+    """Judge the criteria of a synapse run file.
+
+    What rests on random trains is measured for each seed; everything else has one value.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Of the bench.
+    criteria : list of dict
+        Keys id, claim, source, observable, args, min, max, unit.
+
+    Returns
+    -------
+    list of dict
+        As `analysis.verdicts.verdict` gives them.
+
+    Raises
+    ------
+    AnalysisError
+        For an unknown observable or argument.
+    """
+    out = []
+    for criterion in criteria:
+        name, args = criterion["observable"], criterion.get("args", {})
+        unit = find(name, args).unit
+        random = args.get("train", "regular") != "regular"
+        runs = [ds.isel(seed=k) for k in range(ds.sizes["seed"])] if random else [ds]
+        values = [evaluate(run, name, **args) for run in runs]
+        out.append(
+            verdict(
+                criterion["id"],
+                criterion["claim"],
+                name,
+                values,
+                unit,
+                criterion.get("min"),
+                criterion.get("max"),
+                criterion.get("source", ""),
+            )
+        )
+    return out
 
 
 # --- figures -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from analysis.synapse import figures, observables, plot_bars
+from analysis.synapse import figures, judge, observables, plot_bars
 from circuits.plasticity.bench import run_bench
 
 RUN = Path(__file__).resolve().parents[2] / "runs" / "jang2026.toml"
@@ -29,7 +29,7 @@ def ds(run):
     small["robustness"] = {"rules": ["kinase_difference", "kinase_ratio"], "start_phases": 1}
     small["classical"]["protocols"] = ["stdp_window", "paired_recordings"]
     small["forms"] |= {"rates": [30], "trials": 2, "bins": ["10 ms", "5 ms"]}
-    return run_bench(small)
+    return run_bench(small, seeds=(1, 2))
 
 
 def test_every_criterion_of_the_run_file_can_be_evaluated(run, ds):
@@ -41,6 +41,16 @@ def test_every_criterion_of_the_run_file_can_be_evaluated(run, ds):
             assert np.isfinite(observables[criterion["observable"]](ds, **args)), criterion["id"]
             done += 1
     assert done >= 10
+
+
+def test_judge_gives_a_value_for_each_seed_of_random_trains(run, ds):
+    latch = {"id": "a", "claim": "b", "observable": "synapse_chi2", "max": 3.0,
+             "args": {"rule": "kinase_ratio", "train": "poisson"}}  # fmt: skip
+    regular = latch | {"args": {"rule": "pair_song", "train": "regular"}}
+    one, other = judge(ds, [latch, regular])
+    assert one["n"] == ds.sizes["seed"] == 2
+    assert one["values"] == list(ds["chi2_seed"].sel(rule="kinase_ratio", train="poisson").values)
+    assert (other["n"], other["holds"]) == (1, False)
 
 
 def test_best_rival_leaves_the_kinase_rules_out(ds):
