@@ -11,7 +11,8 @@ from analysis import observables, schema
 
 __all__ = ["criterion_text", "evaluate", "summary", "verdict"]
 
-_KEYS = ("id", "claim", "source", "observable", "args", "condition", "min", "max", "unit")
+_KEYS = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max",
+         "unit")  # fmt: skip
 _SAME = {"bursts/s": "Hz", "spikes/s": "Hz", "1/s": "Hz", "": "1", "dimensionless": "1"}
 
 
@@ -36,18 +37,22 @@ def _check(criterion, ds):
         found = observables.find(criterion["observable"], criterion.get("args"))
     except schema.AnalysisError as error:
         raise schema.AnalysisError(f"criterion '{name}': {error}") from None
-    unit = criterion.get("unit", found.unit)
-    if _SAME.get(unit, unit) != found.unit:
+    relative = criterion.get("reference") is not None
+    unit = criterion.get("unit", "1" if relative else found.unit)
+    if relative and unit != "1":
+        raise schema.AnalysisError(f"criterion '{name}': a deviation from a reference has unit '1'")
+    if not relative and _SAME.get(unit, unit) != found.unit:
         raise schema.AnalysisError(
             f"criterion '{name}': unit '{unit}', but '{found.name}' is in '{found.unit}'"
         )
     wanted, have = criterion.get("condition"), [c for c, _ in schema.runs(ds)]
     if have[0] is None:
         have = [str(ds["condition"].values)] if "condition" in ds.coords else []
-    if wanted is not None and wanted != "*" and wanted not in have:
-        raise schema.AnalysisError(
-            f"criterion '{name}': no condition '{wanted}'{schema.nearest(wanted, set(have))}"
-        )
+    for key in (wanted, criterion.get("reference")):
+        if key is not None and key != "*" and key not in have:
+            raise schema.AnalysisError(
+                f"criterion '{name}': no condition '{key}'{schema.nearest(key, set(have))}"
+            )
     return found
 
 
@@ -111,9 +116,11 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     ds : Dataset
         All runs.
     criteria : list of dict
-        Keys id, claim, source, observable, args (dict), condition, min, max, unit. Without
+        Keys id, claim, source, observable, args (dict), condition, reference,
+        min, max, unit. Without
         ``condition`` the first one of the Dataset is meant, the reference; ``"*"`` gives a
-        verdict for each condition, with the id ``id[condition]``.
+        verdict for each condition, with the id ``id[condition]``. With ``reference``, the name of
+        another condition, the value is the relative deviation from it, seed by seed.
 
     Returns
     -------
@@ -130,6 +137,21 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     conditions = list(dict.fromkeys(condition for condition, _ in runs))
     singles = {}
     results = []
+
+    def measure(criterion, measured, condition) -> list[float]:
+        values = []
+        for run in runs:
+            if run[0] != condition:
+                continue
+            if run not in singles:
+                singles[run] = schema.select(ds, condition=run[0], seed=run[1])
+            args = criterion.get("args") or {}
+            try:
+                values.append(observables.evaluate(singles[run], measured.name, **args))
+            except schema.AnalysisError as error:
+                raise schema.AnalysisError(f"criterion '{criterion['id']}': {error}") from None
+        return values
+
     for criterion, measured in zip(criteria, found, strict=True):
         wanted = criterion.get("condition")
         everywhere = wanted == "*" and len(conditions) > 1
@@ -137,24 +159,18 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
             chosen = conditions[:1]
         else:
             chosen = conditions if wanted == "*" else [wanted]
+        reference = criterion.get("reference")
+        base = measure(criterion, measured, reference) if reference is not None else None
         for condition in chosen:
-            values = []
-            for run in runs:
-                if run[0] != condition:
-                    continue
-                if run not in singles:
-                    singles[run] = schema.select(ds, condition=run[0], seed=run[1])
-                args = criterion.get("args") or {}
-                try:
-                    values.append(observables.evaluate(singles[run], measured.name, **args))
-                except schema.AnalysisError as error:
-                    raise schema.AnalysisError(f"criterion '{criterion['id']}': {error}") from None
+            values = measure(criterion, measured, condition)
+            if base is not None:
+                values = [a / b - 1 if b else math.nan for a, b in zip(values, base, strict=True)]
             result = verdict(
                 f"{criterion['id']}[{condition}]" if everywhere else criterion["id"],
                 criterion["claim"],
                 measured.name,
                 values,
-                measured.unit,
+                measured.unit if base is None else "1",
                 criterion.get("min"),
                 criterion.get("max"),
                 criterion.get("source", ""),

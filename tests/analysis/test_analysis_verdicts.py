@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from analysis import schema, verdicts
@@ -97,3 +98,21 @@ def test_units_of_rate_may_be_written_as_bursts_per_second(circuit):
     criterion = {"id": "r", "claim": "c", "observable": "burst_rate", "unit": "bursts/s",
                  "min": 4, "max": 6}  # fmt: skip
     assert verdicts.evaluate(circuit, [criterion])[0]["holds"]
+
+
+def test_a_reference_gives_the_relative_deviation_seed_by_seed(many):
+    criterion = {"id": "d", "claim": "c", "observable": "population_rate",
+                 "args": {"population": "V1.L23"}}  # fmt: skip
+    names = [str(c) for c in many["condition"].values]
+    absolute = [
+        verdicts.evaluate(many, [{**criterion, "min": 0.0, "condition": name}])[0]["values"]
+        for name in names[:2]
+    ]
+    relative = verdicts.evaluate(
+        many, [{**criterion, "max": 9.0, "condition": names[1], "reference": names[0]}]
+    )[0]
+    expected = [b / a - 1 for a, b in zip(*absolute, strict=True)]
+    np.testing.assert_allclose(relative["values"], expected)
+    assert relative["unit"] == "1"
+    with pytest.raises(schema.AnalysisError, match="no condition 'nowhere'"):
+        verdicts.evaluate(many, [{**criterion, "max": 9.0, "reference": "nowhere"}])
