@@ -14,7 +14,6 @@ from circuits import catalogue
 
 __all__ = ["main"]
 
-SIZES = ("tiny", "column")
 _FAILED, _INTERRUPTED = 2, 130
 
 
@@ -112,6 +111,9 @@ def _run(arguments) -> int:
 
 
 def _finish(folder: Path) -> None:
+    if not (folder / "verdicts.json").is_file():
+        print(f"generated, neither compiled nor run: {folder / 'cuda'}")
+        return
     from analysis.verdicts import summary
 
     verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))

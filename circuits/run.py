@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from brian2 import ms
+from brian2 import BrianLogger, ms
 
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
 from circuits import store
 from circuits.assemble import cells_of, draw_arrays
-from circuits.device import DeviceError, Recording, build, run_plan
+from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
 from circuits.progress import Progress, duration_text
 from circuits.runfile import BIN_MS, Condition, Cycle, Run, resolve
 from circuits.stimuli import render
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 PHASES = ("minus", "plus")
+
+# inputs have a slow clock on purpose; their delays are rounded to it
+BrianLogger.suppress_name("synapses_dt_mismatch")
 _EDGE = 1e-9  # seconds by which rounding of the time grid may move a spike over an edge
 
 
@@ -548,8 +552,8 @@ def run_file(
     Returns
     -------
     Path
-        The folder, with run.json, result.nc, verdicts.json and report.html. It is written whole
-        or not at all.
+        The folder, with run.json, result.nc, verdicts.json and report.html; on device cuda with
+        the generated project alone. It is written whole or not at all.
 
     Raises
     ------
@@ -564,6 +568,8 @@ def run_file(
     )  # fmt: skip
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is below 1")
+    if run.experiment == "circuit":
+        _check_device(run)
     check_criteria(run)
     document = run.document | {"device": run.device, "conditions": [c.name for c in run.conditions]}
     folder = store.run_folder(run.name, document, out)
@@ -573,6 +579,8 @@ def run_file(
     clock = time.perf_counter()
     if run.experiment == "synapse":
         ds, info = _run_bench(run, progress)
+    elif run.device == "cuda":
+        return _generate_cuda(run, folder, progress)
     else:
         ds, info = simulate(run, jobs=jobs, progress=progress)
     progress.begin(f"{run.name}: analysis and report")
@@ -585,6 +593,30 @@ def run_file(
         store.write_json(partial / "run.json", described)
         store.write_json(partial / "verdicts.json", verdicts)
         write_report(ds, verdicts, described, partial / "report.html")
+    return folder
+
+
+def _check_device(run: Run) -> None:
+    """Raise, before anything runs, if the compiler that the device needs is missing."""
+    programs = [cache_folder() / "programs" / c.plan.digest for c in run.conditions]
+    compiled = all((program / "program.json").is_file() for program in programs)
+    if run.device == "cpp" and not compiled and shutil.which("g++") is None:
+        raise InputError(
+            f"{run.file}: device 'cpp' needs a C++ compiler and there is no g++: install it"
+            " (Debian: apt install g++) or say --device numpy"
+        )
+
+
+def _generate_cuda(run: Run, folder: Path, progress: Progress) -> Path:
+    """Write the CUDA project of the first condition and seed; it is neither compiled nor run."""
+    from circuits.cuda import generate_cuda
+
+    progress.begin(f"{run.name}: generating the CUDA project")
+    condition = run.conditions[0]
+    arrays, _ = arrays_of(condition, run.cycle, run.seeds[0])
+    with store.new_folder(folder) as partial:
+        generate_cuda(condition.plan, arrays, partial / "cuda")
+        store.write_json(partial / "run.json", _describe(run, {"generated_only": True}))
     return folder
 
 

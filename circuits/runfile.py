@@ -42,7 +42,7 @@ _CYCLE = ("length", "plus", "count", "warmup")
 _POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str}  # fmt: skip
-_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "min", "max", "unit")
+_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max", "unit")
 _NOT_NEGATIVE = [
     get_dimensions(parse_unit(unit)) for unit in ("S", "S/m**2", "F/m**2", "m**2", "s")
 ]
@@ -388,7 +388,7 @@ def _factors(spec: CircuitSpec, table, where: str) -> CircuitSpec:
     for name, factor in table.items():
         value = _number(factor, f"{where} '{name}'")
         if value < 0:
-            raise InputError(f"{where} '{name}': {factor}: a conductance cannot be"
+            raise InputError(f"{where} '{name}': {factor}: a conductance cannot be negative;"
                              " smallest valid: 0")  # fmt: skip
         try:
             spec = spec.scaled(name, value)
@@ -506,6 +506,9 @@ def _criteria(entries, where: str, conditions: Sequence[str] | None) -> tuple[di
         wanted = entry.get("condition")
         if conditions is not None and wanted not in (None, "*", *conditions):
             raise InputError(f"{here}: unknown condition '{wanted}'{nearest(wanted, conditions)}")
+        base = entry.get("reference")
+        if conditions is not None and base not in (None, *conditions):
+            raise InputError(f"{here}: unknown condition '{base}'{nearest(base, conditions)}")
     return tuple(entries)
 
 

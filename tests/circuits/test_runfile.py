@@ -1,0 +1,202 @@
+"""Run files: what they say is what is run, and nothing of a run's numbers compiles anew."""
+
+import numpy as np
+import pytest
+
+from cells.parameters import InputError
+from circuits.catalogue import runs
+from circuits.runfile import Cycle, apply_settings, parse_seeds, resolve
+
+BASE = """
+experiment = "circuit"
+name = "small"
+claim = "A test."
+seeds = [3, 4]
+[cycle]
+length = "100 ms"
+count = 2
+warmup = 1
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text="", base=BASE):
+        path = tmp_path / "small.toml"
+        path.write_text(base + text)
+        return path
+
+    return write
+
+
+def weight(condition, name):
+    return next(p.weight for p in condition.spec.projections if p.name == name)
+
+
+def test_defaults_are_those_of_the_tables(write):
+    run = resolve(write())
+    assert (run.size, run.device, run.seeds, run.cycle) == (
+        "tiny", "cpp", (3, 4), Cycle(100, 0.5, 2, 1),
+    )  # fmt: skip
+    (only,) = run.conditions
+    assert only.name == "baseline"
+    assert only.stimulus.n_channels == only.spec.channels
+
+
+def test_every_run_file_of_the_repository_resolves():
+    found = [path.stem for path in runs()]
+    assert "first_light" in found
+    for path in runs():
+        assert resolve(path).name == path.stem
+
+
+def test_conditions_change_what_they_say_and_nothing_else(write):
+    run = resolve(
+        write(
+            """
+[projections]
+"V1.L5IB->TRC" = { weight = "30 nS" }
+[stimulus]
+contrast = 0.5
+[[condition]]
+name = "a"
+[[condition]]
+name = "b"
+lesions = ["V1.L5IB->TRC"]
+stimulus.contrast = 0.25
+[[condition]]
+name = "c"
+factors = { "TRN->TRC" = 0.5 }
+populations."V1.L5IB" = { noise_sd = "0 pA" }
+cells.TRC = { g_KL = "3e-5 S/cm**2" }
+"""
+        )
+    )
+    a, b, c = run.conditions
+    assert [x.stimulus.contrast for x in run.conditions] == [0.5, 0.25, 0.5]
+    assert weight(a, "V1.L5IB->TRC") == pytest.approx(30)
+    assert weight(b, "V1.L5IB->TRC") == 0
+    assert weight(c, "TRN->TRC") == pytest.approx(0.5 * weight(a, "TRN->TRC"))
+    assert c.spec.population("V1.L5IB").noise_sd == 0 < a.spec.population("V1.L5IB").noise_sd
+    assert c.spec.cells == (("TRC", "g_KL", pytest.approx(0.3)),)
+    assert b.spec.cells == ()
+    same = {p.name for p in a.spec.projections} - {"V1.L5IB->TRC"}
+    assert all(weight(a, name) == weight(b, name) for name in same)
+
+
+def test_lesions_contrast_scale_and_seeds_keep_the_program(write):
+    text = """
+[[condition]]
+name = "a"
+[[condition]]
+name = "b"
+lesions = ["pacing", "TRC->*", "V1.SST"]
+[[condition]]
+name = "c"
+stimulus = { contrast = 0.25, image = "coins", step = 0 }
+factors = { "*" = 2.0 }
+inputs = { regular = true, noise = false }
+cells.L5IB = { g_c = "1 nS" }
+"""
+    run = resolve(write(text))
+    other = resolve(write(text), seeds="9", cycles=40)
+    assert len({c.plan.digest for c in (*run.conditions, *other.conditions)}) == 1
+
+
+def test_integration_of_a_condition_makes_another_program(write):
+    text = '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nintegration.dt = "0.05 ms"\n'
+    a, b = resolve(write(text)).conditions
+    assert (a.plan.dt_ms, b.plan.dt_ms) == (0.1, 0.05)
+    assert a.plan.digest != b.plan.digest
+
+
+def test_pacing_lesion_silences_the_rhythmic_inputs_alone(write):
+    (only,) = resolve(write(), settings=['lesions=["pacing"]']).conditions
+    rates = {p.name: p.rate for p in only.spec.populations if p.is_input}
+    assert set(rates.values()) == {0.0}
+    intact = resolve(write()).conditions[0].spec
+    assert intact.population("THETA").rate > 0 and intact.population("MATRIX").rate > 0
+    assert [p.weight for p in only.spec.projections] == [p.weight for p in intact.projections]
+
+
+def test_one_pacing_source_can_go_alone(write):
+    (only,) = resolve(write(), settings=['lesions=["THETA"]']).conditions
+    assert only.spec.population("THETA").rate == 0 < only.spec.population("MATRIX").rate
+
+
+def test_lesion_of_a_population_cuts_all_that_it_sends(write):
+    (only,) = resolve(write(), settings=['lesions=["V1.SST", "LGN"]']).conditions
+    sent = {p.name: p.weight for p in only.spec.projections if p.source in ("V1.SST", "LGN")}
+    assert len(sent) >= 4 and set(sent.values()) == {0.0}
+    kept = [p for p in only.spec.projections if p.source == "V2.SST"]
+    assert kept and all(p.weight > 0 for p in kept)
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "bins"),
+    [(10, 200, 2560), (64, 200, 2560), (65, 200, 5120), (60, 300, 5120)],
+)
+def test_capacity_holds_the_run_and_rarely_changes(count, length, bins):
+    cycle = Cycle(length=length, count=count, warmup=0)
+    assert cycle.capacity == bins >= cycle.total * cycle.bins
+
+
+def test_settings_reach_quoted_keys_and_bare_text():
+    document = {"stimulus": {"image": "camera"}}
+    new = apply_settings(
+        document,
+        ["stimulus.image=coins", "cycle.count = 7", 'factors."V1.L5IB->TRC"=0.5', "seeds=[1, 2]"],
+    )
+    assert new == {
+        "stimulus": {"image": "coins"},
+        "cycle": {"count": 7},
+        "factors": {"V1.L5IB->TRC": 0.5},
+        "seeds": [1, 2],
+    }
+    assert document == {"stimulus": {"image": "camera"}}
+
+
+def test_seeds_are_ranges_and_numbers():
+    assert parse_seeds("1-3,8") == [1, 2, 3, 8]
+    for wrong in ("", "a", "3-1", "1,,2"):
+        with pytest.raises(InputError, match="seeds"):
+            parse_seeds(wrong)
+
+
+def test_bump_on_a_ring_has_its_own_circuit(write):
+    text = '[stimulus]\nkind = "ring"\nn_x = 16\n'
+    (only,) = resolve(write(text)).conditions
+    assert only.spec.polarities == ("on",) and only.spec.channels == 16
+
+
+def test_picture_beside_the_run_file_is_found(write, tmp_path):
+    import imageio.v3 as imageio
+
+    picture = np.random.default_rng(1).integers(0, 255, (64, 200), dtype=np.uint8)
+    imageio.imwrite(tmp_path / "wall.png", picture)
+    (only,) = resolve(write('[stimulus]\nkind = "file"\npath = "wall.png"\n')).conditions
+    assert only.stimulus.path == str(tmp_path / "wall.png")
+
+
+def test_chosen_conditions_keep_only_their_criteria(write):
+    text = """
+[[condition]]
+name = "a"
+[[condition]]
+name = "b"
+[[criteria]]
+id = "x"
+claim = "in a"
+observable = "burst_rate"
+condition = "a"
+min = 1
+[[criteria]]
+id = "y"
+claim = "everywhere"
+observable = "burst_rate"
+condition = "*"
+min = 1
+"""
+    run = resolve(write(text), conditions=["b"])
+    assert [c.name for c in run.conditions] == ["b"]
+    assert [c["id"] for c in run.criteria] == ["y"]
