@@ -46,6 +46,7 @@ from .trains import window_trains
 from .whole_cell import nmda_calcium_force
 
 __all__ = [
+    "FITTED",
     "POOLS",
     "REACTIONS",
     "SPECIES",
@@ -61,6 +62,7 @@ __all__ = [
     "respond",
     "resting_state",
     "run_detailed",
+    "sensitivity",
     "synapse_table",
 ]
 
@@ -70,6 +72,13 @@ TARGET = MappingProxyType(
     {"25-50": (1.42, 0.15), "50-25": (0.73, 0.10), "25-25": (1.12, 0.15), "50-50": (1.09, 0.08)}
 )
 """Normalised EPSP, mean and SEM: Jang et al. 2026, doi:10.64898/2026.06.05.730489."""
+
+
+FITTED: tuple[str | tuple[str, ...], ...] = (
+    "camkii_off", "can_off", "can_cat", "k_S308", ("site_K_on", "site_D_on"), "exchange",
+    ("site_K_off", "site_D_off"), "nmda_scale", "insert", "remove",
+)  # fmt: skip
+"""The fitted constants, ten; those in a tuple are one."""
 
 
 @dataclass(frozen=True)
@@ -186,11 +195,6 @@ def synapse_table(variant: str = "fitted", **values) -> ParameterTable:
         if p.name != "V_rest" and not (np.isfinite(p.value) and p.value >= 0):
             raise InputError(f"{_TABLES.name}: [{table.name}] {p.name} = {p.value:g}: must be >= 0")
     return table
-
-
-def fitted_names() -> tuple[str, ...]:
-    """Return the names of the fitted constants."""
-    return tuple(load_tables(_TABLES)["fitted"])
 
 
 def _values(parameters: ParameterTable | Mapping | None) -> dict:
@@ -744,6 +748,81 @@ def run_detailed(
             "condition": list(conditions),
             "time": ("time", result.time[cut] - lead, {"units": "ms"}),
         },
+    )
+
+
+def sensitivity(
+    names: Sequence[str | tuple[str, ...]] | None = None,
+    *,
+    factors: Sequence[float] = (0.5, 0.8, 1.0, 1.2, 2.0),
+    kind: str = "regular",
+    protocol: DetailedProtocol | None = None,
+    parameters: ParameterTable | None = None,
+    seed: int = 100,
+    n_trial: int = 8,
+) -> xr.Dataset:
+    """Change one constant at a time and run the four published conditions.
+
+    Parameters
+    ----------
+    names : sequence of str or tuple of str, optional
+        Constants; a tuple is changed as one. The fitted ones by default. Rates of the NMDA
+        receptor's states and of calcium binding to calmodulin cannot be varied here.
+    factors : sequence of float
+    kind : {"regular", "jittered", "poisson"}
+    protocol, parameters, seed
+        As in `run_detailed`.
+    n_trial : int
+        Poisson trials for each condition.
+
+    Returns
+    -------
+    Dataset
+        ``epsp`` (constant, factor, condition), ``chi2`` (constant, factor) and ``order``
+        (constant, factor): whether 25-50 is the largest and 50-25 the smallest of the four.
+    """
+    names = FITTED if names is None else tuple(names)
+    protocol = protocol or DetailedProtocol(n_phase=3)
+    phases = tuple(_as_ms(p) for p in protocol.phases)
+    gap = _as_ms(protocol.gap)
+    sets = [
+        window_trains(*condition_rates(c), kind=kind, phases=phases, gap=gap,
+                      repeats=protocol.repeats, n_phase=protocol.n_phase, n_trial=n_trial,
+                      jitter=_as_ms(protocol.jitter), seed=[seed, ci])
+        for ci, c in enumerate(TARGET)
+    ]  # fmt: skip
+    pre = [row for one in sets for row in 20.0 + one.pre]
+    post = [row for one in sets for row in 20.0 + one.post]
+    owner = np.repeat(np.arange(len(sets)), [one.n_trial for one in sets])
+    base = _values(parameters)
+    shape = (len(names), len(factors))
+    values = dict(base)
+    copies = len(names) * len(factors)
+    for i, name in enumerate(names):
+        for key in (name,) if isinstance(name, str) else name:
+            if key not in base:
+                raise InputError(f"sensitivity: no constant '{key}'{nearest(key, base)}")
+            if not np.ndim(values[key]):
+                values[key] = np.full((copies, owner.size), float(base[key]))
+            for j, factor in enumerate(factors):
+                values[key][i * len(factors) + j] *= factor
+    values = {k: v.ravel() if np.ndim(v) else v for k, v in values.items()}
+    duration = 20.0 + protocol.repeats * (sum(phases) + gap)
+    result = respond(pre * copies, post * copies, duration=duration, parameters=values)
+    each = result.epsp.reshape(*shape, owner.size)
+    epsp = np.stack([each[..., owner == c].mean(-1) for c in range(len(sets))], axis=-1)
+    mean, sem = np.array(list(TARGET.values())).T
+    labels = [n if isinstance(n, str) else "+".join(n) for n in names]
+    return xr.Dataset(
+        {
+            "epsp": (("constant", "factor", "condition"), epsp, {"units": "1"}),
+            "chi2": (("constant", "factor"), (((epsp - mean) / sem) ** 2).sum(-1), {"units": "1"}),
+            "order": (
+                ("constant", "factor"),
+                (epsp.argmax(-1) == 0) & (epsp.argmin(-1) == 1),
+            ),
+        },
+        coords={"constant": labels, "factor": list(factors), "condition": list(TARGET)},
     )
 
 

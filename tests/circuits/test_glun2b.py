@@ -75,10 +75,10 @@ def stiff(table, influx, dt, y0, names):
 def test_fast_integrator_agrees_with_the_stiff_reference():
     table = synapse_table("fitted")
     dt = 0.5
-    influx = calcium_influx([PRE], [POST], duration=300.0, dt=dt, parameters=table)[:, 0]
+    influx = calcium_influx([PRE], [POST], duration=120.0, dt=dt, parameters=table)[:, 0]
     names = ("KC", "NC", "DC", "SK", "SD", "A")
     want = stiff(table, influx, dt, resting_state(table), names)
-    result = respond([PRE], [POST], duration=300.0, dt=dt, parameters=table, record=names)
+    result = respond([PRE], [POST], duration=120.0, dt=dt, parameters=table, record=names)
     for name in names:
         got = result.traces[name][:, 0]
         scale = np.ptp(want[name])
@@ -173,6 +173,14 @@ def test_brian2_equations_follow_the_reference():
         assert float(np.asarray(getattr(group, name))[0]) * 1e3 == pytest.approx(
             trace[-1], rel=0.01
         )
+
+
+def test_fitted_constants_are_those_of_the_table():
+    flat = [n for names in glun2b.FITTED for n in ((names,) if isinstance(names, str) else names)]
+    published, fitted = synapse_table("published"), synapse_table("fitted")
+    changed = {p.name for p in fitted.parameters if p != published.parameter(p.name)}
+    assert changed == set(flat)
+    assert {fitted.parameter(n).mark for n in flat} == {"F"}
 
 
 def test_null_scores_seventeen():
