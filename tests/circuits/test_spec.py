@@ -1,0 +1,131 @@
+"""Descriptions of circuits: the tables read back, changes, and mistakes in tables."""
+
+import shutil
+
+import pytest
+
+from cells.parameters import InputError
+from circuits.assemble import cells_of
+from circuits.spec import ANATOMY, SIZES, load_circuit
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load_circuit("tiny")
+
+
+@pytest.mark.parametrize(("size", "low", "high"), [("tiny", 200, 900), ("column", 1500, 1900)])
+def test_sizes_are_what_they_are_called(size, low, high):
+    spec = load_circuit(size)
+    cells = cells_of(spec)
+    modelled = sum(spec.count(p.name) for p in spec.populations if not p.is_input)
+    assert low <= modelled <= high
+    assert len(cells.population) == sum(spec.count(p.name) for p in spec.populations)
+
+
+def test_all_populations_are_joined(tiny):
+    sources = {p.source for p in tiny.projections}
+    targets = {p.target for p in tiny.projections}
+    # layer 5 regular-spiking cells of V1 project out of the model
+    assert {p.name for p in tiny.populations} - sources <= {"V1.L5RS"}
+    assert {p.name for p in tiny.populations if not p.is_input} <= targets
+
+
+def test_inhibitory_cells_release_gaba_and_only_they(tiny):
+    for p in tiny.projections:
+        inhibits = not tiny.population(p.source).excitatory
+        assert all(r.startswith("GABA") == inhibits for r, _ in p.receptors), p.name
+
+
+def test_total_conductance_of_a_projection_is_that_of_the_column(tiny):
+    column = load_circuit("column")
+    for a, b in zip(tiny.projections, column.projections, strict=True):
+        assert a.name == b.name
+        assert a.weight * a.indegree == pytest.approx(b.weight * b.indegree)
+
+
+def test_scale_multiplies_cells_and_leaves_synapses(tiny):
+    double = load_circuit("tiny", scale=2.0)
+    for p in tiny.populations:
+        assert double.count(p.name) == 2 * tiny.count(p.name)
+    assert [p.indegree for p in double.projections] == [p.indegree for p in tiny.projections]
+    assert [p.weight for p in double.projections] == [p.weight for p in tiny.projections]
+
+
+def test_scaled_changes_what_matches_alone(tiny):
+    cut = tiny.scaled("TRC->*", 0)
+    for before, after in zip(tiny.projections, cut.projections, strict=True):
+        assert after.weight == (0 if before.source == "TRC" else before.weight)
+    assert tiny.scaled("*", 1.0) == tiny
+
+
+def test_descriptions_are_frozen_hashable_and_print(tiny):
+    assert hash(tiny) == hash(load_circuit("tiny")) and tiny == load_circuit("tiny")
+    with pytest.raises(AttributeError):
+        tiny.n_x = 3
+    text = str(tiny)
+    assert all(p.name in text for p in (*tiny.populations, *tiny.projections))
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda s: s.population("V1.L5B"), "did you mean 'V1.L5IB'"),
+        (lambda s: s.scaled("TRN->TRCC", 1), "did you mean 'TRN->TRC'"),
+        (lambda s: s.scaled("TRN->TRC", -1), "cannot be negative"),
+        (lambda s: s.scaled("TRN->TRC", float("nan")), "cannot be negative"),
+        (lambda s: s.with_projection("TRN->TRC", weight=-1.0), "cannot be negative"),
+        (lambda s: s.with_projection("TRN->TRC", release="drivr"), "did you mean 'driver'"),
+        (lambda s: s.with_projection("TRN->TRC", topography="nera"), "did you mean 'near'"),
+        (lambda s: s.with_projection("TRN->TRC", indegree=0), "smallest valid: 1"),
+        (lambda s: s.with_projection("TRN->TRC", delay=0.0), "above 0"),
+        (
+            lambda s: s.with_projection("TRN->TRC", indegree=10**4).check_indegrees(),
+            "TRN->TRC: indegree 10000 is above the 16",
+        ),
+        (lambda s: load_circuit("tyni"), "did you mean 'tiny'"),
+        (lambda s: load_circuit("tiny", scale=0), "scale 0"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(tiny, change, wanted):
+    with pytest.raises(InputError) as caught:
+        change(tiny)
+    assert wanted in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "wanted"),
+    [
+        ("populations", 'cell = "TRC"', 'cell = "TCR"', ("populations.toml: TRC", "'TCR'")),
+        (
+            "populations",
+            "noise_sd = ",
+            "noise_ds = ",
+            ("populations.toml", "did you mean 'noise_sd'"),
+        ),
+        ("populations", 'rate = "30 Hz"', 'rate = "30 mV"', ("THETA: rate", "dimension")),
+        ("projections", 'target = "TRC"', 'target = "TCR"', ("unknown population 'TCR'",)),
+        ("projections", "AMPA = 1.0", "AMPAR = 1.0", ("unknown receptor 'AMPAR'",)),
+        ("projections", "weight = ", "wieght = ", ("did you mean 'weight'",)),
+        ("projections", 'at = "apical"', 'at = "basal"', ("no compartment 'basal'",)),
+    ],
+)
+def test_mistakes_in_tables_name_file_and_key(tmp_path, table, old, new, wanted):
+    from circuits.plan import make_plan
+
+    folder = tmp_path / "anatomy"
+    shutil.copytree(ANATOMY, folder)
+    path = folder / f"{table}.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        make_plan(load_circuit("tiny", anatomy=folder), bins=40, bin_ms=5)
+    line = str(caught.value)
+    assert f"{table}.toml" in line and "\n" not in line
+    for part in wanted:
+        assert part in line
+
+
+def test_sizes_are_named():
+    assert SIZES == ("tiny", "column")

@@ -1,0 +1,112 @@
+"""Run folders: whole or not at all, and the same numbers back."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from cells.parameters import InputError
+from circuits import store
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_folder_appears_whole(tmp_path):
+    target = tmp_path / "a" / "b" / "r"
+    with store.new_folder(target) as partial:
+        store.write_json(partial / "run.json", {"x": 1})
+        assert not target.exists()
+    assert names(target) == ["run.json"] and names(target.parent) == ["r"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt(), ValueError("bug")])
+def test_failure_leaves_nothing_at_all(tmp_path, error):
+    target = tmp_path / "a" / "b" / "r"
+    with pytest.raises(type(error)), store.new_folder(target) as partial:
+        (partial / "half").write_text("x")
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_finished_run_is_replaced_whole(tmp_path):
+    target = tmp_path / "r"
+    for k in range(2):
+        with store.new_folder(target) as partial:
+            store.write_json(partial / "run.json", {"k": k})
+            (partial / f"only{k}").touch()
+    assert names(target) == ["only1", "run.json"] and names(tmp_path) == ["r"]
+    assert json.loads((target / "run.json").read_text()) == {"k": 1}
+
+
+def test_failed_rename_puts_the_old_run_back(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    target = tmp_path / "r"
+    with store.new_folder(target) as partial:
+        store.write_json(partial / "run.json", {"k": 0})
+    rename = Path.rename
+
+    def failing(self, other):
+        if Path(other) == target and ".old." not in str(self):
+            raise OSError("no rename today")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="today"), store.new_folder(target) as partial:
+        (partial / "x").touch()
+    assert names(tmp_path) == ["r"] and names(target) == ["run.json"]
+
+
+def test_other_peoples_folders_and_files_are_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "data").touch()
+    for name in ("file", "mine"):
+        with pytest.raises(InputError, match=name):
+            store.check_writable(tmp_path / name)
+    store.check_writable(tmp_path / "new" / "deep")
+    assert names(tmp_path) == ["file", "mine"]
+
+
+def test_dataset_comes_back_as_it_was(tmp_path):
+    rng = np.random.default_rng(1)
+    ds = xr.Dataset(
+        {
+            "spike_time": ("spike", np.sort(rng.random(1000)), {"units": "s"}),
+            "rate": (("cycle", "neuron"), rng.random((3, 4)).astype(np.float32), {"units": "Hz"}),
+            "stimulus": (("cycle", "position"), rng.random((3, 5)), {"units": "Hz"}),
+        },
+        coords={
+            "population": ("neuron", np.array(["V1.L4", "TRC", "TRC", "TRN"])),
+            "position": ("neuron", np.arange(4, dtype=np.int32)),
+        },
+        attrs={"cycle_length_s": 0.2},
+    )
+    path = tmp_path / "result.nc"
+    store.write_dataset(path, ds)
+    with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as back:
+        xr.testing.assert_identical(back.load(), ds)
+
+
+def test_json_never_holds_nan(tmp_path):
+    with pytest.raises(ValueError):
+        store.write_json(tmp_path / "x.json", {"x": float("nan")})
+    store.write_json(tmp_path / "y.json", {"x": np.float32(1.5), "y": np.arange(2)})
+    assert json.loads((tmp_path / "y.json").read_text()) == {"x": 1.5, "y": [0, 1]}
+
+
+def test_folder_name_follows_the_parameters():
+    a = store.run_folder("n", {"seeds": [1], "x": 2})
+    assert a == store.run_folder("n", {"x": 2, "seeds": [1]})
+    assert a != store.run_folder("n", {"x": 2, "seeds": [2]})
+    assert a.name.startswith("n-") and len(a.name) == 2 + 12
+
+
+def test_versions_name_what_numbers_depend_on():
+    found = store.versions()
+    assert {"brian2", "numpy", "python", "machine"} <= set(found)
+    commit = store.commit()
+    assert not commit or (len(commit["commit"]) == 40 and isinstance(commit["dirty"], bool))
