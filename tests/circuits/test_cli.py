@@ -129,6 +129,15 @@ def test_durations_are_read_easily():
     assert [duration_text(s) for s in (3.2, 75, 3700)] == ["3 s", "1:15 min", "1:01 h"]
 
 
+def test_wheel_takes_every_run_file_along():
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shared = document["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    files = [*(ROOT / "runs").glob("*.toml"), ROOT / "runs" / "data"]
+    for path in files:
+        name = path.relative_to(ROOT).as_posix()
+        assert shared.get(name) == f"share/pulvinar/{name}"
+
+
 @pytest.mark.slow
 def test_installed_wheel_finds_run_files_and_tables(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
@@ -142,7 +151,8 @@ def test_installed_wheel_finds_run_files_and_tables(tmp_path):
     # what it depends on comes from here; the packages of the clone itself must not
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    (Path(site.stdout.strip()) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    borrowed = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    (Path(site.stdout.strip()) / "borrowed.pth").write_text(borrowed)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
@@ -160,6 +170,7 @@ def test_installed_wheel_finds_run_files_and_tables(tmp_path):
     ).stdout
     assert where.count(str(environment)) == 2
     assert "first_light" in pulvinar("list")
+    assert not (environment / "share" / "pulvinar" / "runs" / "out").exists()
     assert len(pulvinar("params", "--format", "csv").splitlines()) == 1 + len(list(parameters()))
     done = subprocess.run(
         [environment / "bin" / "pulvinar", "run", "first_light", "--size", "tyni"],
