@@ -26,7 +26,7 @@ from circuits import store
 from circuits.assemble import cells_of, draw_arrays
 from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
 from circuits.progress import Progress, duration_text
-from circuits.runfile import BIN_MS, Condition, Cycle, Run, resolve
+from circuits.runfile import BIN_MS, Condition, Cycle, Run, measurable, resolve
 from circuits.stimuli import render
 
 __all__ = [
@@ -435,11 +435,11 @@ def check_criteria(run: Run) -> None:
                             schema.resolve(name, names)
         except schema.AnalysisError as error:
             raise InputError(f"{where}: {error}") from None
-        unit = criterion.get("unit", found.unit)
-        if unit != found.unit:
-            raise InputError(
-                f"{where}: unit '{unit}', but '{found.name}' is in; did you mean '{found.unit}'?"
-            )
+        # a deviation from a reference condition has no unit
+        expected = found.unit if criterion.get("reference") is None else "1"
+        unit = criterion.get("unit", expected)
+        if unit != expected:
+            raise InputError(f"{where}: unit '{unit}', but '{found.name}' here has '{expected}'")
 
 
 def evaluate(experiment: str, ds: xr.Dataset, criteria: Iterable[Mapping]) -> list[dict]:
@@ -654,8 +654,10 @@ def rebuild_report(folder: Path | str) -> Path:
             ds.load()
     else:
         ds = schema.load(folder)
-    have = [None, "*", *info.get("conditions", [])]
-    criteria = [c for c in info["run"].get("criteria", []) if c.get("condition") in have]
+    criteria = info["run"].get("criteria", [])
+    if conditions := info.get("conditions"):
+        named = info["run"].get("condition") or [{"name": conditions[0]}]
+        criteria = measurable(criteria, conditions, named[0]["name"])
     verdicts = evaluate(info.get("experiment", "circuit"), ds, criteria)
     partial = folder / ".verdicts.json.part"
     try:

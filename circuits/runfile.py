@@ -25,7 +25,16 @@ from circuits.plan import Plan, make_plan
 from circuits.spec import SIZES, CircuitSpec, load_circuit
 from circuits.stimuli import Stimulus
 
-__all__ = ["BIN_MS", "Condition", "Cycle", "Run", "apply_settings", "parse_seeds", "resolve"]
+__all__ = [
+    "BIN_MS",
+    "Condition",
+    "Cycle",
+    "Run",
+    "apply_settings",
+    "measurable",
+    "parse_seeds",
+    "resolve",
+]
 
 BIN_MS = 5.0
 # The stimulus of a program has room for 64 cycles of 200 ms, or twice, four times ... as many, so
@@ -42,7 +51,8 @@ _CYCLE = ("length", "plus", "count", "warmup")
 _POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str}  # fmt: skip
-_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max", "unit")
+_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max",
+              "unit")  # fmt: skip
 _NOT_NEGATIVE = [
     get_dimensions(parse_unit(unit)) for unit in ("S", "S/m**2", "F/m**2", "m**2", "s")
 ]
@@ -504,8 +514,13 @@ def _criteria(entries, where: str, conditions: Sequence[str] | None) -> tuple[di
         if not isinstance(entry.get("args", {}), Mapping):
             raise InputError(f"{here} args: expected a table")
         wanted = entry.get("condition")
-        if conditions is not None and wanted not in (None, "*", *conditions):
-            raise InputError(f"{here}: unknown condition '{wanted}'{nearest(wanted, conditions)}")
+        reference = entry.get("reference")
+        if conditions is not None:
+            for name in (wanted, reference):
+                if name not in (None, "*", *conditions):
+                    raise InputError(
+                        f"{here}: unknown condition '{name}'{nearest(name, conditions)}"
+                    )
         base = entry.get("reference")
         if conditions is not None and base not in (None, *conditions):
             raise InputError(f"{here}: unknown condition '{base}'{nearest(base, conditions)}")
@@ -613,12 +628,31 @@ def resolve(
     resolved = _conditions(document, begin, cycle, path.parent, conditions)
     names = [c.name for c in resolved]
     criteria = _criteria(document["criteria"], f"{begin} criterion", _names(document))
-    criteria = tuple(c for c in criteria if c.get("condition") in (None, "*", *names))
+    criteria = measurable(criteria, names, _names(document)[0])
     return Run(
         path.name, experiment, document["name"], document["claim"], document["source"],
         document["size"], float(document["scale"]), tuple(document["seeds"]), document["device"],
         cycle, resolved, criteria, document,
     )  # fmt: skip
+
+
+def measurable(criteria: Iterable[Mapping], conditions: Sequence[str], first: str) -> tuple:
+    """Return the criteria that can be judged where only some conditions were run.
+
+    Parameters
+    ----------
+    criteria : iterable of mapping
+    conditions : sequence of str
+        That were run.
+    first : str
+        First condition of the run file, which a criterion without ``condition`` means.
+    """
+    have = {"*", *conditions}
+    return tuple(
+        c
+        for c in criteria
+        if (c.get("condition") or first) in have and (c.get("reference") or "*") in have
+    )
 
 
 def _names(document: Mapping) -> list[str]:

@@ -196,7 +196,21 @@ claim = "everywhere"
 observable = "burst_rate"
 condition = "*"
 min = 1
+[[criteria]]
+id = "z"
+claim = "in the first one, which is a"
+observable = "burst_rate"
+min = 1
+[[criteria]]
+id = "w"
+claim = "b against a"
+observable = "burst_rate"
+condition = "b"
+reference = "a"
+max = 0.03
 """
     run = resolve(write(text), conditions=["b"])
     assert [c.name for c in run.conditions] == ["b"]
     assert [c["id"] for c in run.criteria] == ["y"]
+    assert [c["id"] for c in resolve(write(text), conditions=["a"]).criteria] == ["x", "y", "z"]
+    assert len(resolve(write(text)).criteria) == 4
