@@ -166,12 +166,16 @@ def same(a, b):
     return all(np.array_equal(x, y) for name in a for x, y in zip(a[name], b[name], strict=True))
 
 
-def test_numpy_repeats_a_seed_and_only_that(path):
-    run = resolve(path, settings=["cycle.count=1", "cycle.warmup=0"])
-    first = spikes(run, 3, "numpy")
+def test_numpy_repeats_a_seed_and_only_that(small):
+    def brief(seed):
+        arrays, _ = driver.arrays_of(small.conditions[0], small.cycle, seed)
+        plan = small.conditions[0].plan
+        return driver.run_plan(plan, arrays, duration=0.03, seed=seed, device="numpy").spikes
+
+    first = brief(3)
     assert sum(len(t) for _, t in first.values()) > 50
-    assert same(first, spikes(run, 3, "numpy"))
-    assert not same(first, spikes(run, 4, "numpy"))
+    assert same(first, brief(3))
+    assert not same(first, brief(4))
 
 
 @pytest.mark.standalone
