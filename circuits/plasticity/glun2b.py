@@ -9,8 +9,8 @@ calmodulin starts a race for the GluN2B site:
 * calcineurin binds calmodulin and dephosphorylates S308 of DAPK1, which may then bind calmodulin
   and the same site (depression).
 
-The AMPA receptors follow what is bound: a receptor has two GluN2B subunits, two bound CaMKII insert
-and two bound DAPK1 remove AMPA receptors.
+The AMPA receptors follow what is bound: bound CaMKII inserts them from a reserve, bound DAPK1
+removes them.
 
 `REACTIONS` defines the model once. `derivatives` is its right-hand side with free calcium as a
 variable (the stiff reference), `brian2_equations` the same as Brian2 equations, and `respond` the
@@ -27,6 +27,7 @@ PP1 is constant.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -138,7 +139,8 @@ REACTIONS: tuple[Reaction, ...] = (
     _r("CaM-driven release of DAPK1", "exchange*CaM3*SD", SD=-1, S=1, DC=1),
     _r("CaMKII loses CaM and leaves", "site_K_off*SK", SK=-1, S=1, K=1, CaM0=1),
     _r("DAPK1 loses CaM and leaves", "site_D_off*SD", SD=-1, S=1, D=1, CaM0=1),
-    _r("AMPA insertion", "insert*(SK + SKP)**2/GluN2B*B - remove*SD**2/GluN2B*A", A=1, B=-1),
+    _r("AMPA insertion", "insert*(SK + SKP)*B - remove*SD*A", A=1, B=-1),
+    _r("constitutive removal of AMPA", "basal*A", A=-1, B=1),
 )  # fmt: skip
 """All reactions; A and B (synaptic and reserve AMPA receptors) are relative to A at rest."""
 
@@ -375,8 +377,7 @@ class _Synapses:
         d = _share(v["site_D_off"], h) * SD
         SD, S, D, empty = SD - d, S + d, D + d, empty + d
 
-        pairs = np.maximum(v["GluN2B"], 1e-12)
-        up, down = v["insert"] * (SK + SKP) ** 2 / pairs, v["remove"] * SD**2 / pairs
+        up, down = v["insert"] * (SK + SKP), v["remove"] * SD + v["basal"]
         total = up + down + 1e-30
         goal = (1.0 + v["reserve"]) * up / total
         self.A = goal + (self.A - goal) * np.exp(-total * h)
@@ -387,11 +388,14 @@ class _Synapses:
         self.S, self.SK, self.SKP, self.SD = S, SK, SKP, SD
 
     def rest(self) -> None:
-        """Bring the synapse to rest: no influx for two minutes."""
+        """Bring the synapse to rest, and its AMPA receptors into balance there."""
         zero = np.zeros_like(self.A)
-        for h, n in ((1.0, 100), (0.1, 150), (0.01, 200)):
+        for h, n in ((1.0, 100), (0.1, 150), (0.01, 1000), (0.005, 3000)):
             for _ in range(n):
                 self.step(zero, h)
+        v = self.v
+        up, down = v["insert"] * (self.SK + self.SKP), v["remove"] * self.SD
+        self.v = {**v, "basal": np.maximum(up * v["reserve"] - down, 0.0)}
         self.A = np.ones_like(self.A)
 
     def vector(self) -> np.ndarray:
@@ -407,11 +411,30 @@ def _share(rate, h):
     return -np.expm1(-rate * h)
 
 
+@lru_cache(maxsize=8)
+def _rested_one(items: tuple[tuple[str, float], ...]) -> _Synapses:
+    synapse = _Synapses(dict(items), 1)
+    synapse.rest()
+    return synapse
+
+
+def _rested(v: Mapping, n: int) -> _Synapses:
+    """Synapses at rest; one is enough where all have the same constants."""
+    if any(np.ndim(x) for x in v.values()):
+        synapse = _Synapses(v, n)
+        synapse.rest()
+        return synapse
+    synapse = copy.copy(_rested_one(tuple((k, float(x)) for k, x in v.items())))
+    for name, x in vars(synapse).items():
+        if isinstance(x, np.ndarray):
+            setattr(synapse, name, np.repeat(x, n, axis=-1))
+    synapse.v = {**synapse.v, "basal": float(synapse.v["basal"][0])}
+    return synapse
+
+
 def resting_state(parameters=None) -> np.ndarray:
     """Return the state at rest, (species,) uM, in the order of `SPECIES`."""
-    synapse = _Synapses(_values(parameters), 1)
-    synapse.rest()
-    return synapse.vector()[:, 0]
+    return _rested(_values(parameters), 1).vector()[:, 0]
 
 
 def _nmda_matrices(v, dt):
@@ -561,8 +584,7 @@ def respond(
     influx = calcium_influx(pre, post, duration=duration, dt=dt, force=force, parameters=v)
     n_bins, n = influx.shape
     busy = (_counts(pre, n_bins, dt) + _counts(post, n_bins, dt)).any(1)
-    synapse = _Synapses(v, n)
-    synapse.rest()
+    synapse = _rested(v, n)
     traces = {name: np.empty((n_bins, n)) for name in record}
     long = round(5.0 / dt)
     wait = round(100.0 / dt)
@@ -576,8 +598,8 @@ def respond(
         for name, trace in traces.items():
             trace[k : k + size] = synapse.cam[3] if name == "CaM" else getattr(synapse, name)
         k += size
-    for _ in range(round(settle / 10.0)):
-        synapse.step(np.zeros(n), 0.01)
+    for _ in range(round(settle / 5.0)):
+        synapse.step(np.zeros(n), 0.005)
     return Response(synapse.A, (np.arange(n_bins) + 1) * dt, traces)
 
 

@@ -541,8 +541,8 @@ def run_whole_cell(
     gap, half = _ms(gap, "gap"), _ms(phase, "phase")
     if gap < 0 or half < 1:
         raise InputError("whole cell: gap must be >= 0 and phase >= 1 ms")
-    lead, period = 300.0, 2 * half + gap
-    n, n_ms = len(seeds), round(lead + n_windows * period + 200)
+    lead, period = 150.0, 2 * half + gap
+    n, n_ms = len(seeds), round(lead + n_windows * period + 100)
     currents, pres = [], []
     step_values = np.empty((len(conditions), 2))
     for ci, condition in enumerate(conditions):
