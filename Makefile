@@ -5,15 +5,14 @@ STAMP := .venv/.installed
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test test-all lint bench replicate cuda-build clean
+.PHONY: help .venv run test test-all lint replicate cuda-build clean
 
 help:
 	@echo "make run         set up, run the circuit once, write runs/out/ and its report"
 	@echo "make test        set up, run the tests that take a few minutes"
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
 	@echo "make lint        ruff: rules and formatting"
-	@echo "make bench       the tests that measure speed"
-	@echo "make replicate   every run file of runs/, one after the other"
+	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
 	@echo "make cuda-build  install brian2cuda and generate the CUDA project"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
 
@@ -48,18 +47,19 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(STAMP)
-	$(BIN)/python -m pytest -m slow -k "speed or bench" --durations=0
-
 replicate: $(STAMP)
-	@set -e; for file in runs/*.toml; do echo "== $$file"; $(BIN)/pulvinar run "$$file"; done
+	@set -e; for file in runs/*.toml; do \
+	  name=$$(basename $$file .toml); echo "== $$name"; \
+	  $(BIN)/pulvinar run "$$file" --out runs/out/$$name; \
+	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
+	done
 
 .venv/.cuda: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,cuda]'
 	@touch $@
 
 cuda-build: .venv/.cuda
-	$(BIN)/pulvinar run first_light --size tiny --device cuda
+	$(BIN)/pulvinar run first_light --size tiny --device cuda --out runs/out/first_light-cuda
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -171,7 +171,7 @@ def draw_arrays(
     Every projection draws from a stream of its own, so that a lesion or another weight leaves all
     other numbers as they were.
     """
-    arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 0]))
+    arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 3]))
     offsets = _offsets(spec)
     parts: dict[str, list] = {}
     g_max: dict[str, np.ndarray] = {}

@@ -125,7 +125,7 @@ def run_plan(
     if device not in DEVICES:
         raise InputError(f"unknown device '{device}'{nearest(device, DEVICES)}")
     if device == "cuda":
-        raise InputError("device 'cuda' needs a GPU here: only `--build-only` is supported")
+        raise InputError("device 'cuda' is generated, not run: see circuits.cuda")
     if device == "cpp":
         start = time.perf_counter()
         folder = build(plan, arrays, progress=progress)

@@ -99,10 +99,17 @@ class Plan:
     def digest(self) -> str:
         """Hash of the plan, of the code that turns it into a program, and of what compiles it."""
         text = [repr(self), version("brian2"), *COMPILE_FLAGS, platform.machine(), _processor()]
-        here = Path(__file__).parent
-        for path in (here / "program.py", here / "device.py", here.parent / "cells/integration.py"):
-            text.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        text += _SOURCES
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _hashes() -> list[str]:
+    here = Path(__file__).parent
+    paths = (here / "program.py", here / "device.py", here.parent / "cells/integration.py")
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+_SOURCES = _hashes()  # of what was imported, not of what an editor may write while it runs
 
 
 def _processor() -> str:
