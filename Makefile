@@ -53,6 +53,7 @@ replicate: $(STAMP)
 	  $(BIN)/pulvinar run "$$file" --out runs/out/$$name; \
 	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
 	done
+	@$(BIN)/python -m analysis.results runs/results > runs/results/README.md
 
 .venv/.cuda: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,cuda]'
