@@ -35,9 +35,9 @@ Without that release a refit of the other constants leaves chi2 near 10. Every f
 change by 20 % without changing the order of the conditions; the level, not the order, hinges on
 camkii_off, can_cat and k_S308, which decide the balance of the two kinases. What it cannot do:
 four of the rates are 11 to 92 times the published ones and make both kinases forget within 0.1 s;
-the level drifts with the length of the halves (50 ms: all up, 150 ms and longer: all down, order
-kept); calcium of spikes alone potentiates by 11 to 21 %; T286 and T305/306 are not reached and
-change nothing.
+the level drifts with the length of the halves (50 ms: all up, 150 ms and longer: all lower; 25-50
+stays above 50-25); calcium of spikes alone potentiates by 11 to 21 %; T286 and T305/306 are not
+reached and change nothing.
 """
 
 from __future__ import annotations

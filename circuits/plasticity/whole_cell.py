@@ -621,7 +621,9 @@ def _collect(conditions, seeds, run, pres, steps, lead, period, half, n_windows,
     if detailed:
         from .glun2b import respond
 
-        result = respond(pres, run.spikes, force=run.drive, dt=run.time[0], parameters=parameters)  # fmt: skip
+        result = respond(
+            pres, run.spikes, force=run.drive, dt=float(run.time[0]), parameters=parameters
+        )
         data["epsp_detailed"] = (("condition", "seed"), result.epsp.reshape(shape), {"units": "1"})
     return xr.Dataset(
         data,
