@@ -1,11 +1,15 @@
 """The newcomer's run, on seeds that no number was tuned on, at a quarter of its length."""
 
 import json
+import runpy
+import sys
+from pathlib import Path
 
 import pytest
 
 from circuits.run import run_file
 
+NOTEBOOK = Path(__file__).parents[2] / "runs" / "notebooks" / "first_light.py"
 # what needs more cycles than this to be judged is left to the run file itself
 BANDS = {
     "burst-rate", "burst-plus", "burst-phase", "phase-lost", "isolated-spikes", "plus-pattern",
@@ -15,7 +19,7 @@ BANDS = {
 
 
 @pytest.mark.standalone
-def test_first_light_holds_on_fresh_seeds(tmp_path):
+def test_first_light_holds_on_fresh_seeds(tmp_path, monkeypatch, capsys):
     folder = run_file(
         "first_light", seeds=[31, 32], cycles=20, device="cpp", out=tmp_path / "out", progress=None
     )
@@ -26,3 +30,9 @@ def test_first_light_holds_on_fresh_seeds(tmp_path):
         k: (judged[k]["value"], judged[k]["criterion"]) for k in BANDS if not judged[k]["holds"]
     }
     assert not failed
+
+    # the notebook must run on what the newcomer has
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setattr(sys, "argv", ["first_light.py", str(folder)])
+    runpy.run_path(str(NOTEBOOK))
+    assert "plus: r =" in capsys.readouterr().out
