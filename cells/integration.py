@@ -90,7 +90,8 @@ def staggered(equations, variables=None, method_options=None) -> str:
     A model that has a parameter ``<potential>_last`` finds there the potential before the step, so
     that a spike can be a level crossing, ``v > threshold and v_last <= threshold``: no refractory
     state, which would keep the loop from vectorising well. Recorded gates are half a step late.
-    Synaptic conductances enter a potential at the step after the spike that changed them.
+    Variables that no potential drives (synaptic conductances) jump on the grid; potentials see
+    their mean over the step, so the charge of a synaptic event is right to second order.
     """
     if equations.is_stochastic:
         raise UnsupportedEquationsException("staggered: no stochastic equations")
@@ -160,8 +161,10 @@ def staggered(equations, variables=None, method_options=None) -> str:
 
     def pair(x, y) -> list[str]:
         """Move two coupled potentials at once: phi of their 2 x 2 Jacobian."""
-        terms = [expressions[k] for k in (x, y)]
-        terms += [derivative(expressions[row], column) for row in (x, y) for column in (x, y)]
+        terms = [held(expressions[k], free) for k in (x, y)]
+        terms += [
+            held(derivative(expressions[row], column), free) for row in (x, y) for column in (x, y)
+        ]
         names = [f"_f_{x} = ", f"_f_{y} = "]
         names += [f"_z_{row}_{column} = dt*" for row in (x, y) for column in (x, y)]
         lines, terms = once(x, *terms)
@@ -181,7 +184,11 @@ def staggered(equations, variables=None, method_options=None) -> str:
             *move(y),
         ]
 
-    sources = {y for y in others for x in others if y != x and depends(expressions[x], y)}
+    # What no potential drives (a synaptic conductance) does not live at half steps: it jumps at the
+    # spikes, on the grid. Potentials see its mean over the step, or they would miss half a step of
+    # the charge of every synaptic event.
+    free = {x for x in others if not any(depends(expressions[x], v) for v in potentials)}
+    sources = {y for y in others for x in others if y != x and depends(expressions[x], y)} | free
     code, moved = [], set()
     for name in others:
         code += single(name, moved & sources)
@@ -193,7 +200,7 @@ def staggered(equations, variables=None, method_options=None) -> str:
         raise UnsupportedEquationsException("staggered: at most two coupled potentials")
     for name in potentials:
         if name not in coupled or len(coupled) == 1:
-            code += single(name)
+            code += single(name, free)
     if len(coupled) == 2:
         code += pair(*coupled)
     return "\n".join(code)
