@@ -56,6 +56,18 @@ def synapse_epsp(ds, rule, condition, train="regular"):
 
 
 @observable("1")
+def synapse_whole_cell_chi2(ds, rule):
+    """Give chi2 of the experiment with current steps instead of clamped postsynaptic spikes."""
+    return float(ds["whole_cell_chi2"].sel(whole_cell_rule=rule))
+
+
+@observable("Hz")
+def synapse_whole_cell_rate(ds, condition, half):
+    """Give the postsynaptic rate that came out of the current steps."""
+    return float(ds["whole_cell_post_rate"].sel(condition=condition, half=half))
+
+
+@observable("1")
 def synapse_order_kept(ds, rule):
     """Share of the moved constants for which the order of conditions is kept."""
     return float(ds["robust_order"].sel(rule=rule).mean(skipna=True))
@@ -69,8 +81,8 @@ def synapse_robust_chi2(ds, rule):
 
 @observable("1")
 def synapse_best_rival(ds, train="regular"):
-    """Smallest chi2 of the rules that are no kinase rule."""
-    rivals = [r for r in ds["rule"].values if not str(r).startswith("kinase")]
+    """Smallest chi2 of the rules that race no kinases."""
+    rivals = [r for r in ds["rule"].values if not str(r).startswith(("kinase", "glun2b"))]
     return float(_chi2(ds).sel(rule=rivals, train=train).min())
 
 
@@ -277,7 +289,7 @@ def plot_bars(ds: xr.Dataset, rules=None, train="regular", ax=None):
     """
     ax = ax if ax is not None else _subplots(figsize=(4.4, 3.0))[1]
     if rules is None:
-        rules = [r for r in ds["rule"].values if str(r).startswith("kinase")]
+        rules = [r for r in ds["rule"].values if str(r).startswith(("kinase", "glun2b"))]
     x = np.arange(ds.sizes["condition"])
     mean, sem = ds["published_mean"].values, ds["published_sem"].values
     ax.bar(x, mean - 1, bottom=1, width=0.72, color="#DDDDDD", zorder=1)
@@ -396,9 +408,11 @@ def plot_predictions(ds: xr.Dataset, ax=None):
     ax = ax if ax is not None else _subplots(figsize=(6.4, 3.6))[1]
     labels = [str(p) for p in ds["prediction"].values]
     y = np.arange(len(labels))[::-1]
-    for k, rule in enumerate(r for r in ds["rule"].values if str(r).startswith("kinase")):
+    shown = (r for r in ds["rule"].values if str(r).startswith(("kinase", "glun2b")))
+    for k, rule in enumerate(shown):
         value = ds["epsp_prediction"].sel(rule=rule).values
-        ax.plot(value, y + 0.15 * (1.5 - k), "osDv"[k % 4], color=_KINASES[k % 4], ms=5,
+        colour = (*_KINASES[:4], "#4D4D4D")[k % 5]
+        ax.plot(value, y + 0.15 * (1.5 - k), "osDv^"[k % 5], color=colour, ms=5,
                 label=_rule_name(rule))  # fmt: skip
     ax.axvline(1, color="black", lw=0.8)
     ax.set_yticks(y, labels, fontsize=7)
@@ -442,6 +456,53 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
     ax.set_xticks(x, labels, rotation=90, fontsize=size)
     ax.set_title(_TITLES.get(protocol, protocol).replace("\n", " "))
     ax.legend(loc="best", fontsize=6.5)
+    return ax
+
+
+def plot_whole_cell(ds: xr.Dataset, axes=None):
+    """Draw the potential under the published current steps, and the rates that came out.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Of the bench, with ``whole_cell_*``.
+    axes : sequence of Axes, optional
+        One for each condition.
+
+    Returns
+    -------
+    sequence of Axes
+    """
+    labels = [str(c) for c in ds["condition"].values]
+    if axes is None:
+        axes = _subplots(1, len(labels), figsize=(2.4 * len(labels), 2.4), sharey=True)[1]
+    for ax, label in zip(np.atleast_1d(axes), labels, strict=True):
+        one = ds.sel(condition=label)
+        ax.plot(ds["whole_cell_time"], one["whole_cell_v"], color="black", lw=0.6)
+        _shade(ax, ds)
+        first, second = one["whole_cell_post_rate"].values
+        steps = " then ".join(f"{v:g}" for v in one["whole_cell_step"].values)
+        ax.set_title(f"{_pretty(label)}\n{steps} pA\n{first:.0f} then {second:.0f} Hz", fontsize=8)
+        ax.set_xlabel("time (ms)")
+    np.atleast_1d(axes)[0].set_ylabel("soma (mV)")
+    return axes
+
+
+def plot_constants(ds: xr.Dataset, ax=None):
+    """Draw how far each changed constant of the detailed synapse lies from its published value."""
+    ax = ax if ax is not None else _subplots(figsize=(5.4, 3.0))[1]
+    names = [str(n) for n in ds["glun2b_constant"].values]
+    fitted, published = ds["glun2b_fitted"].values, ds["glun2b_published"].values
+    y = np.arange(len(names))[::-1]
+    known = published > 0
+    ax.barh(y[known], np.log10(fitted[known] / published[known]), color="#4D4D4D")
+    for k in np.flatnonzero(~known):
+        ax.text(0.05, y[k], "not in the published scheme", va="center", fontsize=7)
+    ax.axvline(0, color="black", lw=0.8)
+    units = ds["glun2b_unit"].values
+    labels = [f"{n} = {v:.3g} {u}" for n, v, u in zip(names, fitted, units, strict=True)]
+    ax.set_yticks(y, labels, fontsize=7)
+    ax.set_xlabel("log10 of fitted over published")
     return ax
 
 
@@ -527,5 +588,25 @@ def figures(ds: xr.Dataset) -> list[tuple]:
                 "Published values, the circuit's kinase rule, the jointly fitted one and the best "
                 "of each; the number is the mean χ² per condition. Assumptions: " + notes,
                 fig,
+            ))  # fmt: skip
+    with style():
+        if "whole_cell_v" in ds:
+            axes = plot_whole_cell(ds)
+            chi2 = ", ".join(
+                f"{_rule_name(r)} {float(v):.1f}"
+                for r, v in zip(ds["whole_cell_rule"].values, ds["whole_cell_chi2"], strict=True)
+            )
+            out.append((
+                "The whole cell",
+                "A CA1-like cell under the published current steps: postsynaptic spikes come out. "
+                f"chi2 with nothing refitted: {chi2}.",
+                np.atleast_1d(axes)[0].figure,
+            ))  # fmt: skip
+        if "glun2b_constant" in ds.coords:
+            out.append((
+                "The detailed synapse",
+                "The constants that were changed against their published values. Site rates that "
+                "are tied count once: ten fitted constants.",
+                plot_constants(ds).figure,
             ))  # fmt: skip
     return out

@@ -671,11 +671,14 @@ def rebuild_report(folder: Path | str) -> Path:
 
 def _run_bench(run: Run, progress: Progress) -> tuple[xr.Dataset, dict]:
     from circuits.plasticity.bench import run_bench
+    from circuits.plasticity.biophysical import extend
 
     start = time.perf_counter()
-    progress.begin(f"{run.name}: bench")
-    ds = run_bench(
-        run.document, device=run.device, seeds=run.seeds, file=run.file,
-        progress=lambda text: progress.begin(f"{run.name}: {text}"),
-    )  # fmt: skip
+
+    def say(text: str) -> None:
+        progress.begin(f"{run.name}: {text}")
+
+    say("bench")
+    ds = run_bench(run.document, device=run.device, seeds=run.seeds, file=run.file, progress=say)
+    ds = extend(ds, run.document, say)
     return ds, {"wall_s": {"runs": round(time.perf_counter() - start, 2)}}

@@ -698,6 +698,7 @@ def _conditions(document, begin, cycle, folder, wanted) -> tuple[Condition, ...]
 
 def _resolve_synapse(document, path, cycles, conditions) -> Run:
     from circuits.plasticity.bench import DEVICES as BENCH_DEVICES
+    from circuits.plasticity import biophysical
     from circuits.plasticity.bench import validate
 
     begin = f"{path.name}:"
@@ -712,6 +713,7 @@ def _resolve_synapse(document, path, cycles, conditions) -> Run:
     seeds = _seeds(document.get("seeds", [1]), f"{begin} seeds")
     document["seeds"] = list(seeds)
     validate(document, path.name)
+    biophysical.validate(document, path.name)
     criteria = _criteria(document.get("criteria", []), f"{begin} criterion", None)
     return Run(
         path.name, "synapse", str(document["name"]), str(document.get("claim", "")),

@@ -287,7 +287,7 @@ def best_gain(dw, mean, sem) -> float:
     return float((weight * (mean[use] - 1)).sum() / bottom) if bottom > 0 else 0.0
 
 
-def _lead(r) -> float:
+def gate_lead(r) -> float:
     return r.lead if isinstance(r, KinaseRule) and r.readout != "latch" else 0.0
 
 
@@ -302,7 +302,7 @@ def _changes(r, setup, conditions, kind, seed, n_phase=None, phases=None) -> np.
                     phases=setup["phases"] if phases is None else phases,
                     gap=setup["gap"],
                     repeats=setup["repeats"],
-                    lead=_lead(r),
+                    lead=gate_lead(r),
                     n_phase=n_phase or setup["n_phase"],
                     n_trial=setup["n_trial"],
                     jitter=setup["jitter"],
@@ -444,7 +444,7 @@ def _predict(setup, gain, data, coords, say) -> None:
     values = np.full((len(setup["rules"]), len(rows)), np.nan)
     for i, r in enumerate(setup["rules"].values()):
         for j, (_, condition, phases) in enumerate(rows):
-            if phases[-1] <= _lead(r):
+            if phases[-1] <= gate_lead(r):
                 continue
             change = _changes(r, setup, [condition], "regular", 1, phases=phases)
             values[i, j] = 1 + gain[i] * change[0]
@@ -502,10 +502,10 @@ def _classical(setup, gain, chi2, mean, data, coords, say) -> None:
         say(f"classical: {key}")
         p = protocol(key)
         values = np.zeros((len(names), len(p.labels)))
-        leads = sorted({_lead(r) for r in setup["rules"].values()})
+        leads = sorted({gate_lead(r) for r in setup["rules"].values()})
         trains = {lead: p.trains(lead) for lead in leads}
         for i, r in enumerate(setup["rules"].values()):
-            change = np.array([r.dw(t).mean() for t in trains[_lead(r)]])
+            change = np.array([r.dw(t).mean() for t in trains[gate_lead(r)]])
             own[i, j] = best_gain(change, p.mean, p.sem)
             values[i] = 1 + own[i, j] * change
             z = (values[i] - p.mean) / p.sem
@@ -539,7 +539,7 @@ def _forms(setup, data, coords, say) -> None:
     for i, key in enumerate(keys):
         r = setup["rules"][key]
         for j, rate in enumerate(rates):
-            lead = 10.0 * round(_lead(r) / 10.0)
+            lead = 10.0 * round(gate_lead(r) / 10.0)
             trains = window_trains(
                 (rate, rate), (rate, rate), kind="poisson", gap=0.0, repeats=3, lead=lead,
                 n_trial=setup["form_trials"], seed=7,

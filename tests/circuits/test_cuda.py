@@ -12,7 +12,7 @@ from circuits.spec import load_circuit
 
 @pytest.fixture(scope="module")
 def inputs():
-    spec = load_circuit("tiny", n_x=4)
+    spec = load_circuit("tiny")
     plan = make_plan(spec, bins=40, bin_ms=5)
     arrays = draw_arrays(spec, plan, seed=1, cycle_ms=200)
     return plan, {**arrays, "stimulus": np.full((40, spec.channels), 5.0)}
