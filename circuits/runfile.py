@@ -697,8 +697,8 @@ def _conditions(document, begin, cycle, folder, wanted) -> tuple[Condition, ...]
 
 
 def _resolve_synapse(document, path, cycles, conditions) -> Run:
-    from circuits.plasticity.bench import DEVICES as BENCH_DEVICES
     from circuits.plasticity import biophysical
+    from circuits.plasticity.bench import DEVICES as BENCH_DEVICES
     from circuits.plasticity.bench import validate
 
     begin = f"{path.name}:"
