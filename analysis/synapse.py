@@ -38,6 +38,9 @@ _TITLES = {
 # --- numbers -------------------------------------------------------------------------------------
 
 
+_RACES = ("kinase", "glun2b")  # names of the rules in which two kinases race
+
+
 def _chi2(ds):
     """Give chi2 of the mean over seeds, or of the one seed that is left of them."""
     return ds["chi2"] if "seed" in ds.dims else ds["chi2_seed"]
@@ -82,7 +85,7 @@ def synapse_robust_chi2(ds, rule):
 @observable("1")
 def synapse_best_rival(ds, train="regular"):
     """Smallest chi2 of the rules that race no kinases."""
-    rivals = [r for r in ds["rule"].values if not str(r).startswith(("kinase", "glun2b"))]
+    rivals = [r for r in ds["rule"].values if not str(r).startswith(_RACES)]
     return float(_chi2(ds).sel(rule=rivals, train=train).min())
 
 
@@ -196,6 +199,8 @@ def _pretty(label) -> str:
 
 
 def _rule_name(name) -> str:
+    if str(name) == "glun2b":
+        return "GluN2B, detailed"
     return str(name).replace("_", " ").replace("kinase ", "kinase: ")
 
 
@@ -289,7 +294,7 @@ def plot_bars(ds: xr.Dataset, rules=None, train="regular", ax=None):
     """
     ax = ax if ax is not None else _subplots(figsize=(4.4, 3.0))[1]
     if rules is None:
-        rules = [r for r in ds["rule"].values if str(r).startswith(("kinase", "glun2b"))]
+        rules = [r for r in ds["rule"].values if str(r).startswith(_RACES)]
     x = np.arange(ds.sizes["condition"])
     mean, sem = ds["published_mean"].values, ds["published_sem"].values
     ax.bar(x, mean - 1, bottom=1, width=0.72, color="#DDDDDD", zorder=1)
@@ -408,7 +413,7 @@ def plot_predictions(ds: xr.Dataset, ax=None):
     ax = ax if ax is not None else _subplots(figsize=(6.4, 3.6))[1]
     labels = [str(p) for p in ds["prediction"].values]
     y = np.arange(len(labels))[::-1]
-    shown = (r for r in ds["rule"].values if str(r).startswith(("kinase", "glun2b")))
+    shown = (r for r in ds["rule"].values if str(r).startswith(_RACES))
     for k, rule in enumerate(shown):
         value = ds["epsp_prediction"].sel(rule=rule).values
         colour = (*_KINASES[:4], "#4D4D4D")[k % 5]
@@ -544,7 +549,7 @@ def figures(ds: xr.Dataset) -> list[tuple]:
             f"the regular trains. No change anywhere: χ² {float(ds['chi2_null']):.1f}.",
             fig,
         ))  # fmt: skip
-        rivals = [r for r in ds["rule"].values if not str(r).startswith("kinase")]
+        rivals = [r for r in ds["rule"].values if not str(r).startswith(_RACES)]
         if rivals:
             fig, ax = _subplots(figsize=(6.8, 3.4))
             plot_bars(ds, rules=rivals, ax=ax)
