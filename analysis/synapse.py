@@ -118,6 +118,8 @@ observables = {
     f.__name__: f
     for f in (
         synapse_chi2,
+        synapse_whole_cell_chi2,
+        synapse_whole_cell_rate,
         synapse_epsp,
         synapse_order_kept,
         synapse_robust_chi2,

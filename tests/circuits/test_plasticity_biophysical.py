@@ -1,12 +1,15 @@
 """The detailed synapse and the whole cell beside the abstract rules of the bench."""
 
+import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
 
+from analysis.synapse import observables, plot_constants, plot_whole_cell
 from cells.parameters import InputError
 from circuits.plasticity import biophysical
 
+matplotlib.use("Agg")
 CONDITIONS = ["25-50", "50-25"]
 
 
@@ -71,6 +74,15 @@ def test_postsynaptic_spikes_come_out_of_the_current_steps(extended):
     np.testing.assert_allclose((error**2).sum("condition"), extended["whole_cell_chi2"])
     for name in ("whole_cell_post_rate", "whole_cell_v", "whole_cell_step"):
         assert extended[name].attrs["units"]
+
+
+def test_numbers_and_figures_of_both(extended):
+    assert observables["synapse_whole_cell_chi2"](extended, rule="glun2b") >= 0
+    rate = observables["synapse_whole_cell_rate"](extended, condition="25-50", half="second")
+    assert rate == float(extended["whole_cell_post_rate"].sel(condition="25-50", half="second"))
+    assert len(plot_whole_cell(extended)) == len(CONDITIONS)
+    labels = [t.get_text() for t in plot_constants(extended).get_yticklabels()]
+    assert len(labels) == extended.sizes["glun2b_constant"]
 
 
 @pytest.mark.parametrize(
