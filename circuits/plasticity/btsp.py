@@ -13,10 +13,11 @@ Milstein et al. 2021, doi:10.7554/eLife.73046. Bittner et al. 2017, doi:10.1126/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from .rule import Rule, tables
+from .rule import BrianCode, Rule, tables
 from .trains import SpikeTrains
 
 __all__ = ["BTSPRule", "btsp"]
@@ -69,6 +70,58 @@ class BTSPRule(Rule):
         for _ in range(trains.sweeps):
             w = np.clip(w + (v("W_max") - w) * up - w * down, 0.0, v("W_max"))
         return w - 1.0
+
+    def brian2(
+        self, *, lr: float = 1.0, et_max: float = 1.0, is_max: float = 1.0, tag: str = "bt"
+    ) -> BrianCode:
+        """Return the rule as Brian2 strings; both traces live in the neurons.
+
+        Parameters
+        ----------
+        lr : float
+        et_max, is_max : float
+            Largest values of the two traces, by which they are divided.
+        tag : str
+
+        Returns
+        -------
+        BrianCode
+            ``w`` is the weight over ``W_max``. The circuit says when a postsynaptic cell is in a
+            plateau by its variable ``plateau_<tag>`` (0 or 1). The weight moves as it goes; `dw`
+            applies the change of a whole sweep at once.
+        """
+
+        def gain(kind: str) -> str:
+            a, b = self._value(f"a_{kind}"), self._value(f"b_{kind}")
+            zero, one = (1 / (1 + np.exp(-b * (v - a))) for v in (0.0, 1.0))
+            space.update({
+                f"a_{kind}_{tag}": a, f"b_{kind}_{tag}": b, f"zero_{kind}_{tag}": zero,
+                f"range_{kind}_{tag}": one - zero,
+                f"k_{kind}_{tag}": lr * self._value(f"k_{kind}") * self._ms("step") / 1000,
+            })  # fmt: skip
+            sigmoid = f"1/(1 + exp(-b_{kind}_{tag}*(meet - a_{kind}_{tag})))"
+            return f"k_{kind}_{tag}*({sigmoid} - zero_{kind}_{tag})/range_{kind}_{tag}"
+
+        space = {
+            f"tau_E_{tag}": self.table["tau_ET"],
+            f"tau_I_{tag}": self.table["tau_IS"],
+            f"most_{tag}": et_max * is_max,
+        }
+        return BrianCode(
+            "clock",
+            "w : 1\n",
+            pre_model=f"det_{tag}/dt = -et_{tag}/tau_E_{tag} : 1\n",
+            post_model=(
+                f"dis_{tag}/dt = (plateau_{tag} - is_{tag})/tau_I_{tag} : 1\nplateau_{tag} : 1\n"
+            ),
+            pre_reset=f"et_{tag} += 1\n",
+            learn=(
+                f"meet = et_{tag}_pre*is_{tag}_post/most_{tag}\n"
+                f"w = clip(w + (1 - w)*{gain('pot')} - w*{gain('dep')}, 0, 1)\n"
+            ),
+            learn_dt=self.table["step"],
+            namespace=MappingProxyType(space),
+        )
 
 
 def btsp() -> BTSPRule:

@@ -9,13 +9,15 @@ code of the paper (mgraupe/CalciumBasedPlasticityModel).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
+from brian2.units import Quantity, ms
 from scipy.special import erf
 
 from cells.parameters import InputError, nearest
 
-from .rule import Rule, tables
+from .rule import BrianCode, Rule, tables
 from .trains import POST, PRE, SpikeTrains
 
 __all__ = ["CALCIUM_SETS", "CalciumRule", "calcium"]
@@ -94,6 +96,47 @@ class CalciumRule(Rule):
         high = beta * up_share + (1 - beta) * (1 - down_share)
         change = (low + b * high) / (beta + (1 - beta) * b) - 1.0
         return np.where(moved, change, 0.0)
+
+    def brian2(self, *, lr: float = 1.0, step: Quantity = 1 * ms, tag: str = "ca") -> BrianCode:
+        """Return the rule as Brian2 strings: graded efficacy, no noise, calcium clock-driven.
+
+        Parameters
+        ----------
+        lr : float
+            Factor on the speed of the efficacy.
+        step : Quantity [time]
+            Clock of the efficacy.
+        tag : str
+
+        Returns
+        -------
+        BrianCode
+            ``w`` is the efficacy rho, soft-bounded by construction; without the cubic term and
+            the noise that make it bistable, which act over hours.
+        """
+        per_step = lr * float(step / ms) / self._ms("tau")
+        space = {
+            f"tau_{tag}": self.table["tau_Ca"],
+            f"jump_pre_{tag}": self._value("C_pre"),
+            f"jump_post_{tag}": self._value("C_post"),
+            f"theta_d_{tag}": self._value("theta_d"),
+            f"theta_p_{tag}": self._value("theta_p"),
+            f"up_{tag}": per_step * self._value("gamma_p"),
+            f"down_{tag}": per_step * self._value("gamma_d"),
+        }
+        return BrianCode(
+            "clock",
+            f"dc_{tag}/dt = -c_{tag}/tau_{tag} : 1 (clock-driven)\nw : 1\n",
+            on_pre=f"c_{tag} += jump_pre_{tag}\n",
+            on_post=f"c_{tag} += jump_post_{tag}\n",
+            learn=(
+                f"w = clip(w + up_{tag}*(1 - w)*int(c_{tag} > theta_p_{tag})"
+                f" - down_{tag}*w*int(c_{tag} > theta_d_{tag}), 0, 1)\n"
+            ),
+            learn_dt=step,
+            pre_delay=self.table["D"],
+            namespace=MappingProxyType(space),
+        )
 
 
 def calcium(name: str = "hippocampal_slices") -> CalciumRule:

@@ -57,6 +57,8 @@ class BrianCode:
         Step of ``run_regularly`` of the synapses, where ``learn_event`` is empty.
     event : str
         Name of the event.
+    pre_delay : Quantity [time], optional
+        Of the effect of a presynaptic spike on the rule.
     namespace : Mapping
         Constants, their names ending in the tag of the rule.
     """
@@ -76,6 +78,7 @@ class BrianCode:
     learn_event: str = ""
     learn_dt: Quantity | None = None
     event: str = ""
+    pre_delay: Quantity | None = None
     namespace: Mapping = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -142,6 +145,7 @@ def attach(code: BrianCode, source, target, *, name="plastic*", method="exact"):
         namespace=dict(code.namespace),
         method=method,
         name=name,
+        delay={} if code.pre_delay is None else {"pre": code.pre_delay},
     )
     synapses.post.when = "after_resets"
     if code.learn and not code.learn_event:

@@ -6,6 +6,8 @@ from brian2 import Network, NeuronGroup, TimedArray, defaultclock, ms, prefs
 
 from cells.parameters import InputError
 from circuits.plasticity.bcm import bcm
+from circuits.plasticity.btsp import btsp
+from circuits.plasticity.calcium import CALCIUM_SETS, calcium
 from circuits.plasticity.kinase import kinase
 from circuits.plasticity.rule import attach
 from circuits.plasticity.stdp import STDP_SETS, stdp
@@ -136,11 +138,59 @@ def test_soft_bounds_keep_the_weight_inside(spikes):
     assert (w >= 0).all() and (w <= 1).all() and (w != 0.5).all()
 
 
-def test_rules_without_brian2_form_say_so():
-    from circuits.plasticity.rules import rule
+@pytest.mark.parametrize("name", CALCIUM_SETS)
+def test_calcium_moves_the_weight_by_the_time_above_the_thresholds(name, spikes):
+    chosen = calcium(name)
+    # slowly, so that the weight stays where it starts
+    code = chosen.brian2(lr=1e-3, step=0.1 * ms)
+    w0 = 0.4
+    w = run_brian(code, spikes, 700, w0=w0)
+    down, up = chosen.time_above(trains_of(spikes, 700))
+    value = {k: chosen.table.parameter(k).value for k in ("gamma_p", "gamma_d", "tau")}
+    tau_ms = float(chosen.table["tau"] / ms)
+    expected = 1e-3 * (value["gamma_p"] * (1 - w0) * up - value["gamma_d"] * w0 * down) / tau_ms
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(w - w0, expected, rtol=0.03, atol=0.02 * np.abs(expected).max())
 
-    with pytest.raises(InputError, match="no Brian2 form"):
-        rule("btsp").brian2()
+
+def test_btsp_learns_from_a_plateau_and_only_then():
+    # slowly: the bench applies the change of a whole sweep at once, Brian2 as it goes
+    chosen, step = btsp().with_values(k_pot=0.011, k_dep=0.00424), 10
+    times, plateau, duration = [305.0, 555.0, 905.0], (1200, 1500), 4000
+    trains = spike_trains(
+        np.array([times]) * ms, np.array([[np.inf]]) * ms, duration=duration * ms,
+        plateau=np.array([[plateau]]) * ms,
+    )  # fmt: skip
+    expected = chosen.dw(trains)[0]
+    tau_e, tau_i = (float(chosen.table[k] / ms) for k in ("tau_ET", "tau_IS"))
+    et_max = sum(np.exp(-(max(times) - t) / tau_e) for t in times)
+    is_max = 1 - np.exp(-(plateau[1] - plateau[0]) / tau_i)
+    largest = chosen.table.parameter("W_max").value
+    for on in (True, False):
+        code = chosen.brian2(et_max=et_max, is_max=is_max)
+        source = NeuronGroup(
+            1, code.pre_model + "unused : 1\n", threshold="seen(t, i) > 0.5",
+            reset=code.pre_reset, method="exact", dt=step * ms,
+            namespace=dict(code.namespace) | {"seen": TimedArray(
+                np.isin(np.arange(duration // step), [t // step for t in times])[:, None] * 1.0,
+                dt=step * ms)},
+        )  # fmt: skip
+        target = NeuronGroup(
+            1, code.post_model, threshold="False", method="exact", dt=step * ms,
+            namespace=dict(code.namespace),
+        )  # fmt: skip
+        window = f"int(t >= {plateau[0]}*ms and t < {plateau[1]}*ms)" if on else "0"
+        target.run_regularly(f"plateau_bt = {window}", dt=step * ms)
+        synapses = attach(code, source, target)
+        synapses.connect(i=[0], j=[0])
+        synapses.w = 1 / largest
+        Network(source, target, synapses).run(duration * ms)
+        change = float(synapses.w[0]) * largest - 1
+        assert change == pytest.approx(expected if on else 0.0, rel=0.05, abs=1e-9)
+    assert abs(expected) > 1e-3
+
+
+def test_impossible_forms_are_told():
     with pytest.raises(InputError, match="latch"):
         kinase("latch").brian2(form="binned")
     with pytest.raises(InputError, match="outside the cycle"):
