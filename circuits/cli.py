@@ -178,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
         print("pulvinar: interrupted, nothing was written", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
@@ -191,5 +192,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise
 
 
+def entry() -> None:
+    """Run the command as a process, which ends here."""
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        print("pulvinar: interrupted, nothing was written", file=sys.stderr)
+        status = _INTERRUPTED
+    if status == _INTERRUPTED:
+        # what was cut short has nothing more to say: no warnings about unused objects
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()
