@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from circuits import catalogue
+from circuits.interrupt import repeat_swallowed_interrupts
 
-__all__ = ["main"]
+__all__ = ["entry", "main"]
 
 _FAILED, _INTERRUPTED = 2, 130
 
@@ -179,8 +180,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
-        print("pulvinar: interrupted, nothing was written", file=sys.stderr)
-        return _INTERRUPTED
     except BrokenPipeError:
         # the reader of our output has gone, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -190,20 +189,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"pulvinar: error: {_one_line(error)}", file=sys.stderr)
             return _FAILED
         raise
+    # here the frames that were cut short are gone, and what their objects had to say is said
+    print("pulvinar: interrupted, nothing was written", file=sys.stderr)
+    return _INTERRUPTED
 
 
 def entry() -> None:
     """Run the command as a process, which ends here."""
+    repeat_swallowed_interrupts()
     try:
         status = main()
     except KeyboardInterrupt:
         print("pulvinar: interrupted, nothing was written", file=sys.stderr)
         status = _INTERRUPTED
-    if status == _INTERRUPTED:
-        # what was cut short has nothing more to say: no warnings about unused objects
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
     sys.exit(status)
 
 

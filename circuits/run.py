@@ -25,6 +25,7 @@ from cells.parameters import InputError
 from circuits import store
 from circuits.assemble import cells_of, draw_arrays
 from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
+from circuits.interrupt import repeat_swallowed_interrupts
 from circuits.progress import Progress, duration_text
 from circuits.runfile import BIN_MS, Condition, Cycle, Run, measurable, resolve
 from circuits.stimuli import render
@@ -43,6 +44,8 @@ PHASES = ("minus", "plus")
 
 # inputs have a slow clock on purpose; their delays are rounded to it
 BrianLogger.suppress_name("synapses_dt_mismatch")
+# what an interrupt or an error cuts short never gets into a network
+BrianLogger.suppress_name("unused_brian_object")
 _EDGE = 1e-9  # seconds by which rounding of the time grid may move a spike over an edge
 
 
@@ -102,6 +105,7 @@ def _start_worker(shares) -> None:
     # an interrupt reaches the parent, which then ends its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    repeat_swallowed_interrupts()
 
 
 def _work(number, *job):
