@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from circuits import catalogue
-from circuits.interrupt import repeat_swallowed_interrupts
+from circuits.interrupt import handle_interrupts, ignore_interrupts
 
 __all__ = ["entry", "main"]
 
@@ -152,10 +152,6 @@ def _doctor(arguments) -> int:
 _COMMANDS = {"list": _list, "run": _run, "report": _report, "params": _params, "doctor": _doctor}
 
 
-def _terminate(signum, frame):
-    raise KeyboardInterrupt
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -169,17 +165,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, 2 after an error that was told in one line, 130 if interrupted.
     """
-    try:
-        signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:
-        pass  # not the main thread
     arguments = _parser().parse_args(argv)
     try:
         status = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+        ignore_interrupts()  # once is enough
     except BrokenPipeError:
         # the reader of our output has gone, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -196,10 +188,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """Run the command as a process, which ends here."""
-    repeat_swallowed_interrupts()
+    handle_interrupts(signal.SIGINT, signal.SIGTERM)
     try:
         status = main()
     except KeyboardInterrupt:
+        ignore_interrupts()
         print("pulvinar: interrupted, nothing was written", file=sys.stderr)
         status = _INTERRUPTED
     sys.exit(status)

@@ -25,7 +25,7 @@ from cells.parameters import InputError
 from circuits import store
 from circuits.assemble import cells_of, draw_arrays
 from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
-from circuits.interrupt import repeat_swallowed_interrupts
+from circuits.interrupt import handle_interrupts
 from circuits.progress import Progress, duration_text
 from circuits.runfile import BIN_MS, Condition, Cycle, Run, measurable, resolve
 from circuits.stimuli import render
@@ -95,17 +95,12 @@ def _simulate_one(condition, cycle, seed, device, progress):
 _shares = None  # of the runs that are done, in memory that all processes see
 
 
-def _stop(signum, frame):
-    raise SystemExit(128 + signum)
-
-
 def _start_worker(shares) -> None:
     global _shares
     _shares = shares
     # an interrupt reaches the parent, which then ends its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
-    repeat_swallowed_interrupts()
+    handle_interrupts(signal.SIGTERM, error=SystemExit)
 
 
 def _work(number, *job):
