@@ -12,6 +12,7 @@ import numpy as np
 
 from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
+from circuits.learning import Learning, efficacy
 from circuits.plan import Plan, group_of
 from circuits.receptors import receptor_parameter, receptor_tables
 from circuits.release import RELEASE_PARAMETERS, release_class
@@ -146,7 +147,13 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
 
 
 def draw_arrays(
-    spec: CircuitSpec, plan: Plan, *, seed: int, cycle_ms: float, regular: bool = False
+    spec: CircuitSpec,
+    plan: Plan,
+    *,
+    seed: int,
+    cycle_ms: float,
+    regular: bool = False,
+    learning: Learning | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw all arrays of a run.
 
@@ -160,6 +167,8 @@ def draw_arrays(
         Theta cycle.
     regular : bool
         Inputs fire regularly instead of as Poisson processes.
+    learning : Learning, optional
+        That the plan was made with: the first weights, and the gain of what learns.
 
     Returns
     -------
@@ -193,6 +202,11 @@ def draw_arrays(
             put("delay", np.clip(delay, max(0.3, 0.2 * p.delay), 3 * p.delay) * 1e-3)
             for name in RELEASE_PARAMETERS:
                 put(name, np.full(n, float(release_class(p.release)[name])))
+            gain = 1.0
+            if s.plastic:
+                weight = learning.start + learning.start_sd * rng.standard_normal(n)
+                put("w", np.clip(weight, min(0.1 * learning.start, 0.01), 1))
+                gain = learning.gain
             shares = dict(p.receptors)
             suffix = "" if p.at == "soma" else "_d"
             for c in s.conductances:
@@ -206,7 +220,7 @@ def draw_arrays(
                     total[first : first + n_target] += k * p.weight * share * 1e-9
                     put(c.weight, np.full(n, k1 / k))
                 else:
-                    put(c.weight, np.full(n, p.weight * share * 1e-9))
+                    put(c.weight, np.full(n, p.weight * gain * share * 1e-9))
     arrays |= {key: np.concatenate(v) for key, v in parts.items()}
     for group in plan.groups:
         for c in group.conductances:
@@ -216,6 +230,11 @@ def draw_arrays(
     for s in plan.synapses:
         arrays[f"{s.name}.resources"] = np.ones(len(arrays[f"{s.name}.i"]))
         arrays[f"{s.name}.utilisation"] = np.zeros(len(arrays[f"{s.name}.i"]))
+        if s.plastic:
+            arrays[f"{s.name}.efficacy"] = efficacy(learning.efficacy, arrays[f"{s.name}.w"])
+    arrays["pacing"] = np.zeros(plan.bins)
+    if plan.learns:
+        arrays["learning"] = np.zeros(plan.bins)
     inputs = np.random.default_rng([seed, 2])
     n = len(arrays["inputs.peak"])
     arrays["inputs.regular"] = np.full(n, float(regular))

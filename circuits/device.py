@@ -29,7 +29,7 @@ from brian2 import get_device, prefs, second
 from cells.integration import use_fast_math
 from cells.parameters import InputError, nearest
 from circuits.plan import Plan
-from circuits.program import STIMULUS, construct
+from circuits.program import TIMED, construct
 
 __all__ = ["DEVICES", "Recording", "build", "cache_folder", "run_plan"]
 
@@ -59,12 +59,15 @@ class Recording:
         Per group: int array and float array in seconds, in order of time, then index.
     traces : dict of str to dict of str to array
         Per group: ``t`` (s), and each potential (V) as (cell, sample).
+    weights : dict of str to (snapshot, synapse) array
+        Per plastic Synapses: at the start of every interval, and at the end.
     wall : dict of str to float
         Seconds spent on ``build`` and ``run``.
     """
 
     spikes: dict
     traces: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
     wall: dict = field(default_factory=dict)
 
 
@@ -167,8 +170,14 @@ def _run_runtime(plan, arrays, duration, seed, target, progress) -> Recording:
         }
         for name, monitor in program.traces.items()
     }
+    weights = {
+        name: np.vstack([np.asarray(monitor.w).T, np.asarray(monitor.source.w)])
+        for name, monitor in program.weights.items()
+    }
+    for name, values in weights.items():
+        _check_finite(f"{name}.w", values[-1])
     wall = {"build": built, "run": time.perf_counter() - start - built}
-    return Recording(spikes, traces, wall)
+    return Recording(spikes, traces, weights, wall)
 
 
 def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | None = None) -> Path:
@@ -230,8 +239,12 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
         _take_duration_from_environment(device)
         device.build(directory=str(folder), compile=False, run=False)
-        stimulus = [name for name in device.static_arrays if STIMULUS in name]
-        static = {**program.static, "stimulus": stimulus}
+        timed = {
+            key: [name for name in device.static_arrays if name.endswith(f"{TIMED[key]}_values")]
+            for key in TIMED
+            if key in arrays
+        }
+        static = {**program.static, **timed}
 
         def result(variable):
             return [device.get_array_filename(variable), str(np.dtype(variable.dtype))]
@@ -246,6 +259,10 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
             "traces": {
                 name: {k: result(monitor.variables[k]) for k in ("t", *plan.group(name).potentials)}
                 for name, monitor in program.traces.items()
+            },
+            "weights": {
+                name: [result(monitor.variables["w"]), result(monitor.source.variables["w"])]
+                for name, monitor in program.weights.items()
             },
             "potentials": {
                 f"{name}.{v}": result(group.variables[v])
@@ -365,7 +382,12 @@ def _launch(home: Path, plan, arrays, duration, seed, progress) -> Recording:
             traces[name] = {"t": t} | {
                 v: read(entry).reshape(len(t), -1).T for v, entry in files.items() if v != "t"
             }
-        return Recording(spikes, traces, {"run": wall})
+        weights = {}
+        for name, (noted, last) in description["weights"].items():
+            final = read(last)
+            weights[name] = np.vstack([read(noted).reshape(-1, len(final)), final])
+            _check_finite(f"{name}.w", final)
+        return Recording(spikes, traces, weights, {"run": wall})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

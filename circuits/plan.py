@@ -16,6 +16,7 @@ from pathlib import Path
 from cells.integration import COMPILE_FLAGS, METHODS
 from cells.models import MODELS, cell_class
 from cells.parameters import InputError, nearest
+from circuits.learning import EFFICACIES, LEARNING_RATE, Learning, constants
 from circuits.receptors import Conductance, conductance, receptor_equations
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
 from circuits.spec import CircuitSpec, Population
@@ -28,7 +29,7 @@ SLOW_CLOCK_MS = 0.5  # inputs and noise: drawn equally often whatever the step o
 # A renewal process: `a` integrates the rate and a spike falls when it reaches `level`, which is
 # exponential (Poisson) or one (regular). Random numbers are drawn at spikes only.
 _INPUT_EQUATIONS = """
-rate = lgn_rate(t, channel)*seen + r_peak*clip(cos(2*pi*(t/cycle - peak)), 0, 1) : Hz
+rate = lgn_rate(t, channel)*seen + r_peak*clip(cos(2*pi*(t/cycle - peak - pacing(t))), 0, 1) : Hz
 da/dt = rate : 1
 level : 1
 regular : 1 (constant)
@@ -49,7 +50,10 @@ TAU_NOISE_MS = 5.0
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """One NeuronGroup: ``updates`` are (code, period in ms) for run_regularly."""
+    """One NeuronGroup: ``updates`` are (code, period in ms) for run_regularly.
+
+    ``learn`` is the condition of the event at which synapses onto the group are read.
+    """
 
     name: str
     n: int
@@ -61,11 +65,16 @@ class GroupPlan:
     updates: tuple[tuple[str, float], ...] = ()
     conductances: tuple[Conductance, ...] = ()
     potentials: tuple[str, ...] = ()
+    learn: str = ""
 
 
 @dataclass(frozen=True)
 class SynapsePlan:
-    """One Synapses object; ``projections`` are numbers in the description."""
+    """One Synapses object; ``projections`` are numbers in the description.
+
+    Where it is plastic it has a weight ``w``; ``learn`` are the statements at a gate, if the rule
+    has one, and ``constants`` its (name, SI value, unit).
+    """
 
     name: str
     source: str
@@ -76,11 +85,15 @@ class SynapsePlan:
     dt_ms: float
     conductances: tuple[Conductance, ...]
     projections: tuple[int, ...]
+    plastic: bool = False
+    on_post: str = ""
+    learn: str = ""
+    constants: tuple[tuple[str, float, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that generated code depends on."""
+    """Everything that generated code depends on; weights are noted every ``noted_ms``."""
 
     groups: tuple[GroupPlan, ...]
     synapses: tuple[SynapsePlan, ...]
@@ -90,6 +103,12 @@ class Plan:
     dt_ms: float
     method: str
     traces: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+    noted_ms: float = 0.0
+
+    @property
+    def learns(self) -> bool:
+        """Whether any synapse is plastic."""
+        return any(s.plastic for s in self.synapses)
 
     def group(self, name: str) -> GroupPlan:
         """Return a group by name."""
@@ -141,6 +160,8 @@ def make_plan(
     method: str = "staggered",
     dt_ms: float | None = None,
     traces: tuple = (),
+    learning: Learning | None = None,
+    noted_ms: float = 200.0,
 ) -> Plan:
     """Return the plan of a description.
 
@@ -155,6 +176,10 @@ def make_plan(
         Defaults to the step that goes with the method.
     traces : tuple of (group, (cell index, ...), ...), optional
         Cells whose somatic potential is recorded.
+    learning : Learning, optional
+        Default nothing learns.
+    noted_ms : float
+        Interval at which the weights are noted.
 
     Returns
     -------
@@ -171,38 +196,31 @@ def make_plan(
     if not 0 < dt_ms <= 0.2 or abs(SLOW_CLOCK_MS / dt_ms - round(SLOW_CLOCK_MS / dt_ms)) > 1e-9:
         raise InputError(f"step {dt_ms} ms; valid: a divisor of {SLOW_CLOCK_MS} ms up to 0.1 ms")
     used: dict[str, set] = {}
-    pairs: dict[tuple[str, str], list[int]] = {}
+    pairs: dict[tuple[str, str, bool], list[int]] = {}
+    plastic = set() if learning is None else set(learning.chosen(spec))
     synapses = []
-    chosen: dict[tuple[str, str], set] = {}
+    chosen: dict[tuple[str, str, bool], set] = {}
     for number, p in enumerate(spec.projections):
         source, target = spec.population(p.source), spec.population(p.target)
-        pair = group_of(source), group_of(target)
+        pair = group_of(source), group_of(target), number in plastic
         part = _compartment(pair[1], p.at, f"projections.toml: {p.name}")
         mine = {conductance(receptor, part) for receptor, _ in p.receptors}
         used.setdefault(pair[1], set()).update(mine)
         chosen.setdefault(pair, set()).update(mine)
         pairs.setdefault(pair, []).append(number)
     order = sorted(pairs)
+    learn_at = set()
     for pair in order:
-        conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
-        weights = [f"{c.weight} : {c.unit} (constant)" for c in conductances]
-        effects = [f"{c.variable}_post += {c.weight}*released" for c in conductances]
         n = sum(
             spec.projections[k].indegree * spec.count(spec.projections[k].target)
             for k in pairs[pair]
         )
-        synapses.append(
-            SynapsePlan(
-                f"{pair[0]}_to_{pair[1]}",
-                *pair,
-                n,
-                "\n".join([RELEASE_EQUATIONS.strip(), *weights]),
-                "\n".join([RELEASE_ON_PRE.strip(), *effects]),
-                SLOW_CLOCK_MS if pair[0] == INPUTS else dt_ms,
-                conductances,
-                tuple(pairs[pair]),
-            )
-        )
+        dt = SLOW_CLOCK_MS if pair[0] == INPUTS else dt_ms
+        conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
+        one = _synapse_plan(pair, n, dt, conductances, tuple(pairs[pair]), learning)
+        if one.learn:
+            learn_at.add(pair[1])
+        synapses.append(one)
     groups = [_input_group(spec)]
     sizes: dict[str, int] = {}
     for p in spec.populations:
@@ -224,11 +242,45 @@ def make_plan(
                 name, n, equations, model.threshold, "", method, dt_ms,
                 ((noise, SLOW_CLOCK_MS),), conductances,
                 tuple(part.v for part in model.compartments),
+                _gate(bin_ms, dt_ms) if name in learn_at else "",
             )
         )  # fmt: skip
     return Plan(
-        tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces)
-    )
+        tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces),
+        noted_ms if plastic else 0.0,
+    )  # fmt: skip
+
+
+def _gate(bin_ms: float, dt_ms: float) -> str:
+    """Return the condition that is true at the start of a bin in which the gate opens."""
+    return f"{LEARNING_RATE}(t) > 0 and timestep(t, dt) % {round(bin_ms / dt_ms)} == 0"
+
+
+def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> SynapsePlan:
+    source, target, plastic = pair
+    weights = [f"{c.weight} : {c.unit} (constant)" for c in conductances]
+    factor = "efficacy*" if plastic else ""
+    effects = [f"{c.variable}_post += {factor}{c.weight}*released" for c in conductances]
+    model = [RELEASE_EQUATIONS.strip(), *weights]
+    on_pre = [RELEASE_ON_PRE.strip(), *effects]
+    if not plastic:
+        return SynapsePlan(
+            f"{source}_to_{target}", source, target, n, "\n".join(model), "\n".join(on_pre), dt_ms,
+            conductances, projections,
+        )  # fmt: skip
+    code = learning.code()
+    model += [code.synapse_model.strip(), "efficacy : 1"]
+    follow = EFFICACIES[learning.efficacy]
+    # the weight changes at the gate, or with every spike
+    changes = {k: follow for k in ("pre", "post") if not code.learn}
+    on_pre += [code.on_pre.strip(), changes.get("pre", "")]
+    on_post = [code.on_post.strip(), changes.get("post", "")]
+    return SynapsePlan(
+        f"{source}_to_{target}_plastic", source, target, n, "\n".join(model),
+        "\n".join(filter(None, on_pre)), dt_ms, conductances, projections, True,
+        "\n".join(filter(None, on_post)),
+        f"{code.learn.strip()}\n{follow}" if code.learn else "", constants(code.namespace),
+    )  # fmt: skip
 
 
 def _input_group(spec: CircuitSpec) -> GroupPlan:

@@ -21,11 +21,15 @@ from brian2 import (
 )
 
 from cells.integration import METHODS
+from circuits.learning import LEARNING_RATE, brian_namespace
 from circuits.plan import INPUTS, GroupPlan, Plan, SynapsePlan
 
 __all__ = ["Program", "construct"]
 
 STIMULUS = "lgn_rate"
+PACING = "pacing"
+#: Arrays of a run over bins, and the function of time that each becomes.
+TIMED = {"stimulus": STIMULUS, "pacing": PACING, "learning": LEARNING_RATE}
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Program:
     spikes : dict of str to SpikeMonitor
         Per group.
     traces : dict of str to StateMonitor
+    weights : dict of str to StateMonitor
+        Per plastic Synapses.
     groups : dict of str to NeuronGroup
     static : dict of str to list of str
         Standalone only: array of the run -> files that it is stored in.
@@ -46,6 +52,7 @@ class Program:
     network: Network
     spikes: dict
     traces: dict
+    weights: dict
     groups: dict
     static: dict[str, list[str]]
 
@@ -68,17 +75,30 @@ def _make_group(plan: GroupPlan, namespace: dict) -> NeuronGroup:
     group = NeuronGroup(
         plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
         method=method, dt=plan.dt_ms * ms, namespace=namespace, name=plan.name,
+        events={"learn": plan.learn} if plan.learn else None,
     )  # fmt: skip
     for k, (code, period) in enumerate(plan.updates):
         group.run_regularly(code, dt=period * ms, name=f"{plan.name}_noise{k or ''}")
     return group
 
 
-def _make_synapses(plan: SynapsePlan, groups: dict, arrays: Mapping, static: dict) -> Synapses:
+def _make_synapses(
+    plan: SynapsePlan, groups: dict, arrays: Mapping, static: dict, timed: Mapping
+) -> Synapses:
+    options = {}
+    if plan.plastic:
+        # spikes of one step meet once: those that arrive, then those that go out
+        options = {"on_post": {"post": plan.on_post}, "on_event": {"post": "spike"}}
+        if plan.learn:
+            options["on_post"]["learn"] = plan.learn
+            options["on_event"]["learn"] = "learn"
     synapses = Synapses(
         groups[plan.source], groups[plan.target], plan.equations, on_pre=plan.on_pre,
-        method="exact", dt=plan.dt_ms * ms, name=plan.name, namespace={},
+        method="exact", dt=plan.dt_ms * ms, name=plan.name,
+        namespace={**brian_namespace(plan.constants), **timed}, **options,
     )  # fmt: skip
+    if plan.plastic:
+        synapses.post.when = "after_resets"
     device = get_device()
     known = getattr(device, "static_arrays", {})
     before = set(known)
@@ -102,7 +122,9 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     ----------
     plan : Plan
     arrays : mapping of str to array
-        From `draw_arrays`, and ``"stimulus"`` (bin, channel) in Hz.
+        From `draw_arrays`, and over bins ``"stimulus"`` (bin, channel) in Hz, ``"pacing"`` (bin),
+        the shift of the rhythms in cycles, and ``"learning"`` (bin), the learning rate, where the
+        plan learns.
 
     Returns
     -------
@@ -110,15 +132,25 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     """
     static: dict[str, list[str]] = {}
     put = _setter(static)
-    stimulus = TimedArray(arrays["stimulus"] * Hz, dt=plan.bin_ms * ms, name=STIMULUS)
+    timed = {
+        name: TimedArray(
+            arrays[key] * (Hz if key == "stimulus" else 1), dt=plan.bin_ms * ms, name=name
+        )
+        for key, name in TIMED.items()
+        if key in arrays
+    }
+    rate = {LEARNING_RATE: timed[LEARNING_RATE]} if plan.learns else {}
     groups = {}
     for g in plan.groups:
-        groups[g.name] = _make_group(g, {STIMULUS: stimulus} if g.name == INPUTS else {})
+        inputs = {STIMULUS: timed[STIMULUS], PACING: timed[PACING]}
+        groups[g.name] = _make_group(g, inputs if g.name == INPUTS else rate if g.learn else {})
         prefix = f"{g.name}."
         for key in sorted(arrays):
             if key.startswith(prefix):
                 put(groups[g.name], key[len(prefix) :], key, arrays[key])
-    synapses = [_make_synapses(s, groups, arrays, static) for s in plan.synapses]
+    synapses = [
+        _make_synapses(s, groups, arrays, static, rate if s.plastic else {}) for s in plan.synapses
+    ]
     spikes = {name: SpikeMonitor(g, name=f"spikes_{name}") for name, g in groups.items()}
     traces = {
         group: StateMonitor(
@@ -127,5 +159,13 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
         )
         for group, cells, period in plan.traces
     }  # fmt: skip
-    network = Network(*groups.values(), *synapses, *spikes.values(), *traces.values())
-    return Program(network, spikes, traces, groups, static)
+    weights = {
+        s.name: StateMonitor(
+            made, "w", record=np.arange(s.n), dt=plan.noted_ms * ms, name=f"weights_{s.name}"
+        )
+        for s, made in zip(plan.synapses, synapses, strict=True)
+        if s.plastic
+    }
+    monitors = (*spikes.values(), *traces.values(), *weights.values())
+    network = Network(*groups.values(), *synapses, *monitors)
+    return Program(network, spikes, traces, weights, groups, static)

@@ -26,7 +26,7 @@ from brian2.units import Quantity, ms
 from cells.parameters import InputError, nearest
 
 from .cascade import cascade_matrix, impulse_weights, step_matrices
-from .rule import BrianCode, Rule, soft_bounded, tables
+from .rule import BrianCode, Rule, learning_rate, soft_bounded, tables
 from .trains import GATE, POST, PRE, SpikeTrains
 
 __all__ = ["FORMS", "READOUTS", "KinaseRule", "kinase"]
@@ -353,9 +353,10 @@ class KinaseRule(Rule):
         cycle: Quantity = 200 * ms,
         gate: Quantity | None = None,
         bin: Quantity = 10 * ms,
-        lr: float = 1.0,
+        lr: float | str = 1.0,
         bounds="soft",
         tag="kin",
+        traces="neuron",
     ) -> BrianCode:
         """Return the rule as Brian2 strings.
 
@@ -368,11 +369,14 @@ class KinaseRule(Rule):
             Time of the gate in the cycle; ``cycle - lead`` by default.
         bin : Quantity [time]
             Bin of the binned form; ``cycle`` and ``gate`` must be multiples of it.
-        lr : float
-            Learning rate.
+        lr : float or str
+            Learning rate, or an expression of it in time.
         bounds : {"soft", "hard", "none"}
         tag : str
             Ending of the names of neuron variables and constants, so that rules can share a group.
+        traces : {"neuron", "synapse"}
+            Where the spike traces live. In the synapse (exact form only) they see a presynaptic
+            spike when it arrives, with the delay of the axon.
 
         Returns
         -------
@@ -400,7 +404,6 @@ class KinaseRule(Rule):
             f"jump_y_{tag}": jump_y,
             f"kD_{tag}": self._value("k_D"),
             f"theta_{tag}": self._value("theta"),
-            f"lr_{tag}": lr,
             f"cycle_{tag}": cycle,
             f"gate_{tag}": gate_ms * ms,
         }
@@ -414,17 +417,22 @@ class KinaseRule(Rule):
         change = f"P_{tag} - kD_{tag}*D_{tag}"
         if ratio:
             change = f"({change})/(P_{tag} + D_{tag} + theta_{tag} + 1e-12)"
-        step = soft_bounded(change, f"lr_{tag}", bounds)
+        rate = learning_rate(lr, tag, space)
+        step = soft_bounded(change, rate, bounds)
         event = dict(
             event=f"gate_event_{tag}",
             learn_event=(
                 f"timestep(t, dt) % timestep(cycle_{tag}, dt) == timestep(gate_{tag}, dt)"
             ),
         )
+        if traces not in ("neuron", "synapse"):
+            raise InputError(f"traces '{traces}'{nearest(traces, ('neuron', 'synapse'))}")
+        if traces == "synapse" and (form != "exact" or self.readout == "latch"):
+            raise InputError("traces live in the synapse in the exact form of a gated readout only")
         if self.readout == "latch":
             if form == "binned":
                 raise InputError("the self-timed latch has no binned form")
-            return self._latch_code(form, neuron, space, tag, lr, bounds)
+            return self._latch_code(form, neuron, space, tag, rate, bounds)
         if form == "binned":
             return self._binned_code(neuron, space, tag, bin_ms, cycle_ms, gate_ms, step, event)
         if form == "clock":
@@ -440,12 +448,22 @@ class KinaseRule(Rule):
                 form, model, learn=step, namespace=MappingProxyType(space), **neuron, **event
             )
         model, level = self._trace_code(space, tag)
-        traces = [f"e{k}_{tag}" for k in range(model.count("\n"))]
+        products = [f"e{k}_{tag}" for k in range(model.count("\n"))]
+        pre, post = f"x_{tag}_pre", f"y_{tag}_post"
+        after_pre = after_post = ""
+        if traces == "synapse":
+            pre, post = f"x_{tag}", f"y_{tag}"
+            for trace in "xy":
+                model += (
+                    f"d{trace}_{tag}/dt = -{trace}_{tag}/tau_{trace}_{tag} : 1 (event-driven)\n"
+                )
+            after_pre, after_post = neuron["pre_reset"], neuron["post_reset"]
+            neuron = {}
         return BrianCode(
             form,
             "w : 1\n" + model,
-            on_pre="".join(f"{e} += jump_x_{tag}*y_{tag}_post\n" for e in traces),
-            on_post="".join(f"{e} += jump_y_{tag}*x_{tag}_pre\n" for e in traces),
+            on_pre="".join(f"{e} += jump_x_{tag}*{post}\n" for e in products) + after_pre,
+            on_post="".join(f"{e} += jump_y_{tag}*{pre}\n" for e in products) + after_post,
             learn=f"P_{tag} = {level[2]}\nD_{tag} = {level[3]}\n" + step,
             namespace=MappingProxyType(space),
             **neuron,
@@ -464,7 +482,7 @@ class KinaseRule(Rule):
         ]
         return model, level
 
-    def _latch_code(self, form, neuron, space, tag, lr, bounds):
+    def _latch_code(self, form, neuron, space, tag, rate, bounds):
         """Self-timed: the note at spikes, the check on a clock that decays the traces itself."""
         taus, weights = impulse_weights(self.taus)
         lead = self.lead
@@ -490,7 +508,7 @@ class KinaseRule(Rule):
             f"peak_{tag} = clip(peak_{tag}, now_{tag}, inf)\n"
             f"commit_{tag} = int(armed_{tag} > 0.5)*int(now_{tag} < fall_{tag}*peak_{tag})"
             f"*int(peak_{tag} > {_SILENT})\n"
-            + soft_bounded(f"commit_{tag}*note_{tag}", f"lr_{tag}", bounds)
+            + soft_bounded(f"commit_{tag}*note_{tag}", rate, bounds)
             + f"armed_{tag} = armed_{tag}*(1 - commit_{tag})\n"
         )
         traces = [f"e{k}_{tag}" for k in range(taus.size)]

@@ -16,7 +16,15 @@ from cells.parameters import InputError, ParameterTable, load_tables, nearest
 
 from .trains import SpikeTrains
 
-__all__ = ["BrianCode", "PlasticityRule", "Rule", "attach", "soft_bounded", "tables"]
+__all__ = [
+    "BrianCode",
+    "PlasticityRule",
+    "Rule",
+    "attach",
+    "learning_rate",
+    "soft_bounded",
+    "tables",
+]
 
 _TABLES = Path(__file__).parent / "tables"
 
@@ -109,6 +117,14 @@ def soft_bounded(step: str, lr: str, bounds: str) -> str:
             "w = clip(w + dw_step*((1 - w)*int(dw_step > 0) + w*int(dw_step <= 0)), 0, 1)\n"
         )
     raise InputError(f"bounds '{bounds}'{nearest(bounds, ('soft', 'hard', 'none'))}")
+
+
+def learning_rate(lr: float | str, tag: str, namespace: dict) -> str:
+    """Return what stands for the learning rate: an expression, or a constant of the namespace."""
+    if isinstance(lr, str):
+        return lr
+    namespace[f"lr_{tag}"] = lr
+    return f"lr_{tag}"
 
 
 def attach(code: BrianCode, source, target, *, name="plastic*", method="exact"):

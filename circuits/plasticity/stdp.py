@@ -16,7 +16,7 @@ import numpy as np
 
 from cells.parameters import InputError, nearest
 
-from .rule import BrianCode, Rule, soft_bounded, tables
+from .rule import BrianCode, Rule, learning_rate, soft_bounded, tables
 from .trains import POST, PRE, SpikeTrains
 
 __all__ = ["STDP_SETS", "TripletRule", "stdp"]
@@ -56,12 +56,13 @@ class TripletRule(Rule):
             s[2:] += post
         return out * trains.sweeps
 
-    def brian2(self, *, lr: float = 1.0, bounds="soft", tag="stdp") -> BrianCode:
+    def brian2(self, *, lr: float | str = 1.0, bounds="soft", tag="stdp") -> BrianCode:
         """Return the rule as Brian2 strings, all traces event-driven and in the synapse.
 
         Parameters
         ----------
-        lr : float
+        lr : float or str
+            Learning rate, or an expression of it in time.
         bounds : {"soft", "hard", "none"}
         tag : str
 
@@ -69,7 +70,8 @@ class TripletRule(Rule):
         -------
         BrianCode
         """
-        space = {f"lr_{tag}": lr}
+        space: dict = {}
+        rate = learning_rate(lr, tag, space)
         space |= {f"{a}_{tag}": self._value(a) for a in ("A2_plus", "A3_plus")}
         space |= {f"{a}_{tag}": self._value(a) for a in ("A2_minus", "A3_minus")}
         model = "w : 1\n"
@@ -81,8 +83,8 @@ class TripletRule(Rule):
         return BrianCode(
             "exact",
             model,
-            on_pre=soft_bounded(down, f"lr_{tag}", bounds) + f"r1_{tag} += 1\nr2_{tag} += 1\n",
-            on_post=soft_bounded(up, f"lr_{tag}", bounds) + f"o1_{tag} += 1\no2_{tag} += 1\n",
+            on_pre=soft_bounded(down, rate, bounds) + f"r1_{tag} += 1\nr2_{tag} += 1\n",
+            on_post=soft_bounded(up, rate, bounds) + f"o1_{tag} += 1\no2_{tag} += 1\n",
             namespace=MappingProxyType(space),
         )
 

@@ -1,0 +1,188 @@
+"""Learning in the circuit: which synapses, by which rule, when it is read.
+
+A description; the rules themselves are in `circuits.plasticity`. What a program is compiled from
+(rule, synapses, efficacy) is apart from what it is launched with (rate, gate, first weights).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from brian2 import second
+
+from cells.parameters import InputError, nearest
+from circuits.plasticity.rules import RULES, rule
+from circuits.spec import CircuitSpec
+
+__all__ = ["EFFICACIES", "GATES", "LEARNING_RATE", "Learning", "learning_rates"]
+
+LEARNING_RATE = "learning_rate"  # of the moment, a TimedArray of the program
+TAG = "rule"
+EFFICACIES = {
+    "linear": "efficacy = w",
+    # contrast enhancement of the learned weight, Axon
+    "sigmoid": "efficacy = 1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
+}
+GATES = ("theta", "shuffled")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What learns, and how.
+
+    Attributes
+    ----------
+    rule : str
+        One of `circuits.plasticity.rules.RULES`.
+    values : tuple of (str, float)
+        Parameters of the rule that are changed, in the units of its table.
+    projections : tuple of str
+        Names; ``*`` matches.
+    efficacy : {"linear", "sigmoid"}
+        From the learned weight to the conductance.
+    rate : float
+        Learning rate.
+    gate : float
+        ms from the start of the cycle at which a gated rule is read.
+    timing : {"theta", "shuffled"}
+        Shuffled: the gate opens at a random time of every cycle.
+    start, start_sd : float
+        First weights, 0 to 1.
+    gain : float
+        Conductance at weight one, in conductances of the anatomy table.
+    """
+
+    rule: str = "kinase_difference"
+    values: tuple[tuple[str, float], ...] = ()
+    projections: tuple[str, ...] = ("*.L6CT->TRC",)
+    efficacy: str = "linear"
+    rate: float = 1.0
+    gate: float = 160.0
+    timing: str = "theta"
+    start: float = 0.05
+    start_sd: float = 0.02
+    gain: float = 1.0
+
+    def __post_init__(self):
+        """Refuse what no circuit could learn with."""
+        for key, value, valid in (
+            ("rule", self.rule, RULES), ("efficacy", self.efficacy, EFFICACIES),
+            ("timing", self.timing, GATES),
+        ):  # fmt: skip
+            if value not in valid:
+                raise InputError(f"{key}: unknown '{value}'{nearest(value, valid)}")
+        if not 0 <= self.start <= 1:
+            raise InputError(f"start: {self.start:g} is outside [0, 1]")
+        for key in ("rate", "start_sd", "gain"):
+            if not getattr(self, key) >= 0:
+                raise InputError(f"{key}: {getattr(self, key):g} is below 0")
+
+    def chosen(self, spec: CircuitSpec) -> tuple[int, ...]:
+        """Return the numbers of the projections that learn.
+
+        Raises
+        ------
+        InputError
+            For a name that matches none, or one that the anatomy does not call plastic.
+        """
+        found: set[int] = set()
+        for pattern in self.projections:
+            mine = {
+                k for k, p in enumerate(spec.projections) if fnmatch.fnmatchcase(p.name, pattern)
+            }
+            plastic = [p.name for p in spec.projections if p.plastic]
+            if not mine:
+                raise InputError(f"projections: unknown '{pattern}'{nearest(pattern, plastic)}")
+            fixed = [
+                spec.projections[k].name for k in sorted(mine) if not spec.projections[k].plastic
+            ]
+            if fixed and "*" not in pattern:
+                raise InputError(
+                    f"projections: '{fixed[0]}' is not plastic in the anatomy"
+                    f"{nearest(fixed[0], plastic)}"
+                )
+            found |= {k for k in mine if spec.projections[k].plastic}
+        return tuple(sorted(found))
+
+    def code(self):
+        """Return the rule as Brian2 strings, all of its state in the synapse."""
+        chosen = rule(self.rule)
+        if self.values:
+            table = chosen.table
+            units = {key: table.parameter(key).unit for key, _ in self.values}
+            chosen = chosen.with_values(
+                **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
+            )
+        options = {"lr": f"{LEARNING_RATE}(t)", "tag": TAG}
+        if self.rule.startswith("kinase"):
+            options["traces"] = "synapse"
+        return chosen.brian2(**options)
+
+    @property
+    def gated(self) -> bool:
+        """Whether the rule is read at a gate."""
+        return bool(self.code().learn)
+
+
+def efficacy(name: str, w: np.ndarray) -> np.ndarray:
+    """Return the efficacy of weights, as the synapses compute it."""
+    return w if name == "linear" else 1 / (1 + ((1 - w) / np.clip(w, 0.001, 1)) ** 6)
+
+
+def constants(namespace) -> tuple[tuple[str, float, str], ...]:
+    """Return a namespace as (name, SI value, unit) that can be printed and hashed."""
+    found = []
+    for name, value in sorted(namespace.items()):
+        has_unit = hasattr(value, "dim") and not value.dim.is_dimensionless
+        found.append((name, float(value), "second" if has_unit else "1"))
+    return tuple(found)
+
+
+def brian_namespace(found) -> dict:
+    """Return the namespace that `constants` was made of."""
+    return {name: value * second if unit == "second" else value for name, value, unit in found}
+
+
+def learning_rates(
+    learning: Learning,
+    learns: Sequence[bool],
+    *,
+    cycle_ms: float,
+    bin_ms: float,
+    bins: int,
+    seed: int,
+) -> np.ndarray:
+    """Return the learning rate of every bin of a program.
+
+    Parameters
+    ----------
+    learning : Learning
+    learns : (cycle,) sequence of bool
+    cycle_ms, bin_ms : float
+    bins : int
+        Capacity of the program.
+    seed : int
+        Of a shuffled gate.
+
+    Returns
+    -------
+    (bin,) array
+        Of a gated rule positive in the bin at whose start the gate opens, else in all of the
+        cycles that learn.
+    """
+    per_cycle = round(cycle_ms / bin_ms)
+    rates = np.zeros((-(-bins // per_cycle), per_cycle))
+    rows = np.flatnonzero(learns)
+    if learning.gated:
+        gate = np.full(len(rates), round(learning.gate / bin_ms))
+        if not 0 <= gate[0] < per_cycle:
+            raise InputError(f"gate: {learning.gate:g} ms is outside the cycle of {cycle_ms:g} ms")
+        if learning.timing == "shuffled":
+            gate = np.random.default_rng([seed, 6]).integers(per_cycle, size=len(rates))
+        rates[rows, gate[rows]] = learning.rate
+    else:
+        rates[rows] = learning.rate
+    return rates.ravel()[:bins]
