@@ -166,14 +166,15 @@ def _driven(ds, cells, drive_min):
     return (position[:, None] >= 0) & (at_cell > drive_min * max(stimulus.max(initial=0), 0))
 
 
-def _whole_cycle_rate(ds, cells):
-    """(cycle, cell) rate over whole cycles, Hz."""
+def _whole_cycle_rate(ds, cells, block=None):
+    """(cycle, cell) rate over whole cycles, of one block or all, Hz."""
     time, index = schema.spikes_of(ds, cells)
     start, length = ds["cycle_start"].values, schema.cycle_length(ds)
     cycle = schema.cycle_index(time, start, length)
     inside = cycle >= 0
     flat = cycle[inside] * len(cells) + index[inside]
-    return np.bincount(flat, minlength=start.size * len(cells)).reshape(start.size, -1) / length
+    rate = np.bincount(flat, minlength=start.size * len(cells)).reshape(start.size, -1) / length
+    return rate if block is None else rate[prediction.block_cycles(ds, block)]
 
 
 def _pattern_r(a, b, min_defined):
@@ -299,12 +300,19 @@ def shuffle_pattern_r(ds, population="pulvinar.TRC", outcome="V1.L5IB", phase="p
 
 
 @observable("1")
-def r_persist(ds, outcome="V1.L5IB", min_defined=0.5):
+def r_persist(
+    ds, outcome="V1.L5IB", min_defined=0.5, block=None, first=None, last=None, direction=None
+):
     """Correlation of the outcome pattern with that of the cycle before.
 
     What a prediction that the world stays the same would score. ``outcome = "stimulus"`` takes
-    the stimulus instead of a population.
+    the stimulus instead of a population. In a ``block`` of a learning run, over the cycles and
+    positions that count for `r_pred`, where nothing to persist counts 0.
     """
+    if block is not None:
+        if outcome != "V1.L5IB":
+            raise schema.AnalysisError("r_persist of a block is that of the outcome 'V1.L5IB'")
+        return _mean(prediction.scored(ds, "r_persist", block, first, last, direction)[0])
     if outcome == "stimulus":
         pattern = ds["stimulus"].transpose("cycle", "position").values
     else:
@@ -352,12 +360,15 @@ _STATISTICS = {"mean": np.mean, "median": np.median, "min": np.min, "max": np.ma
 
 
 @observable("Hz")
-def population_rate(ds, population, stat="mean"):
-    """Rate of the cells of a population over all cycles: mean, median, min or max over cells."""
+def population_rate(ds, population, stat="mean", block=None):
+    """Rate of the cells of a population over all cycles: mean, median, min or max over cells.
+
+    With ``block``, over the cycles of that block of a learning run.
+    """
     if stat not in _STATISTICS:
         raise schema.AnalysisError(f"no stat '{stat}'{schema.nearest(stat, _STATISTICS)}")
     cells = schema.cell_index(ds, population)
-    return _STATISTICS[stat](_whole_cycle_rate(ds, cells).mean(0))
+    return _STATISTICS[stat](_whole_cycle_rate(ds, cells, block).mean(0))
 
 
 @observable("Hz")
@@ -367,13 +378,13 @@ def phase_rate(ds, population, phase="plus"):
 
 
 @observable("Hz")
-def population_rate_extreme(ds, cell_classes, extreme="max", area=None):
+def population_rate_extreme(ds, cell_classes, extreme="max", area=None, block=None):
     """Largest or smallest mean rate among the populations of some cell classes."""
     if extreme not in ("min", "max"):
         raise schema.AnalysisError(f"no extreme '{extreme}'; valid: max, min")
     labels = {"cell_class": cell_classes} | ({} if area is None else {"area": area})
     names = ds["population"].values.astype(str)[schema.cell_index(ds, **labels)]
-    means = [population_rate(ds, name) for name in dict.fromkeys(names.tolist())]
+    means = [population_rate(ds, name, block=block) for name in dict.fromkeys(names.tolist())]
     return _STATISTICS[extreme](means) if means else np.nan
 
 
@@ -403,12 +414,12 @@ def idle_trc_rate(ds, population="pulvinar.TRC", driver="V1.L5IB"):
 
 
 @observable("Hz")
-def max_cell_rate(ds, population=None, exclude=schema.INPUT_CLASSES):
+def max_cell_rate(ds, population=None, exclude=schema.INPUT_CLASSES, block=None):
     """Highest rate of any cell in any whole cycle; input cells are left out."""
     cells = schema.cell_index(ds, population)
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     cells = cells[~np.isin(ds["cell_class"].values.astype(str)[cells], excluded)]
-    rate = _whole_cycle_rate(ds, cells)
+    rate = _whole_cycle_rate(ds, cells, block)
     return float(rate.max()) if rate.size else np.nan
 
 
@@ -456,3 +467,7 @@ def spectral_peak(ds, population="V1.L5IB", f_min=1.0, f_max=100.0, window_s=2.0
     """Frequency of the largest peak in the spectrum of a population's rate."""
     signal = spectra.rate_signal(ds, population)
     return spectra.peak_frequency(spectra.spectrum(signal, window_s), f_min, f_max)
+
+
+# last, because it registers its observables with what is defined above
+from analysis import prediction  # noqa: E402

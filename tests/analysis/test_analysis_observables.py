@@ -181,6 +181,8 @@ def test_every_observable_is_described_and_returns_a_float(circuit):
             observables.find(name, args)
         except schema.AnalysisError:
             args = {k: v for k, v in needed.items() if k in observable.arguments}
+            if "block" in observable.arguments and not args:
+                continue  # of learning runs
         assert isinstance(value(circuit, name, **args), float)
 
 
