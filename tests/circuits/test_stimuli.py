@@ -21,6 +21,7 @@ from circuits.stimuli import (
     photograph,
     relay_rate,
     render,
+    sequence,
 )
 
 R_BASE = float(lgn_table()["r_base"] / Hz)
@@ -166,7 +167,8 @@ def test_next_cycle_shows_the_same_pattern_moved_on(
         np.testing.assert_allclose(after, before, atol=1e-6)
     known = np.zeros(n_x, bool)
     known[max(0, -step) : n_x - max(0, step)] = True
-    np.testing.assert_array_equal(data["predictable"].values, np.tile(known, 2))
+    expected = ~data["jump"].values[:, None] & np.tile(known, 2)
+    np.testing.assert_array_equal(data["predictable"].values, expected)
 
 
 def test_smooth_motion_marks_no_phase_and_stepped_motion_does():
@@ -209,6 +211,292 @@ def test_seed_decides_everything():
     one, again, other = (render(Stimulus(), n_cycles=8, seed=s) for s in (4, 4, 5))
     assert one.identical(again)
     assert not np.array_equal(one["rate"], other["rate"])
+
+
+# ---------------------------------------------------------------- many photographs
+
+
+def sweeps(data):
+    """First cycle of each sweep."""
+    return np.flatnonzero(data["jump"].values)
+
+
+def cycles_of(data, k):
+    """What one cycle shows: (bin, channel)."""
+    return data["rate"].values.reshape(data.sizes["cycle"], -1, data.sizes["channel"])[k]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    image=st.sampled_from(["training", "held_out", ("camera", "moon"), ("text", "coins", "page")]),
+    sweep=st.integers(1, 6),
+    seed=st.integers(0, 2**31),
+)
+def test_every_photograph_is_shown_before_any_comes_again(image, sweep, seed):
+    stimulus = Stimulus(image=image, sweep=sweep, n_x=5)
+    names = {"training": TRAINING, "held_out": HELD_OUT}.get(image, image)
+    assert stimulus.photographs == names
+    data = render(stimulus, n_cycles=4 * len(names) * sweep, bin=100 * ms, seed=seed)
+    shown = data["picture"].values[sweeps(data)]
+    for start in range(0, len(shown) - len(names) + 1, len(names)):
+        assert sorted(shown[start : start + len(names)]) == sorted(names)
+
+
+def test_the_order_of_photographs_comes_from_the_seed():
+    orders = {
+        tuple(render(Stimulus(image="training", sweep=1), n_cycles=6, seed=s)["picture"].values)
+        for s in range(8)
+    }
+    assert len(orders) > 5
+
+
+@pytest.mark.parametrize("name", ["coins", "astronaut"])
+def test_each_photograph_of_a_group_is_seen_as_it_is_alone(name):
+    data = render(Stimulus(image="training", motion="stepped", sweep=3), n_cycles=18, seed=3)
+    signal, local, _ = centre_surround(photograph(name), 6)
+    (mine,) = (k for k in sweeps(data) if data["picture"].values[k] == name)
+    for k in range(mine, mine + 3):
+        row = int(data["row"].values[k])
+        columns = int(data["left"].values[k]) + 6 * np.arange(8)
+        expected = [
+            relay_rate(signal[row, columns], local[row, columns], polarity=p) for p in ("on", "off")
+        ]
+        np.testing.assert_allclose(data["drive"].values[k], np.concatenate(expected))
+
+
+def test_without_gain_control_all_photographs_have_one_gain():
+    names = ("grass", "rocket")
+    options = {"gain_control": False, "motion": "stepped", "sweep": 1, "contrast": 0.5}
+    data = render(Stimulus(image=names, **options), n_cycles=40, seed=3)
+    filtered = {name: centre_surround(photograph(name), 6) for name in names}
+    pooled = np.sqrt(np.mean([np.mean(local**2) for _, local, _ in filtered.values()]))
+    columns = data["left"].values.astype(int)[:, None] + 6 * np.arange(8)
+    t = lgn_table()
+    for k, name in enumerate(data["picture"].values):
+        s = 0.5 * filtered[name][0][int(data["row"].values[k]), columns[k]]
+        above = np.maximum(0, s / (float(t["c50"]) + pooled) - float(t["threshold"]))
+        expected = R_BASE + float(t["r_max"]) * above
+        np.testing.assert_allclose(data["drive"].values[k, :8], expected, atol=1e-9)
+
+
+# ---------------------------------------------------------------- sweeps and directions
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(["photograph", "ring"]),
+    sweep=st.integers(1, 9),
+    step=st.integers(-3, 3),
+    direction=st.sampled_from(["forward", "backward", "both"]),
+    motion=st.sampled_from(["smooth", "stepped"]),
+    seed=st.integers(0, 2**31),
+)
+def test_a_sweep_has_one_direction_and_its_length(kind, sweep, step, direction, motion, seed):
+    stimulus = Stimulus(
+        kind=kind, image="training", sweep=sweep, step=step, direction=direction, motion=motion
+    )
+    data = render(stimulus, n_cycles=30, bin=50 * ms, seed=seed)
+    assert sweeps(data).tolist() == list(range(0, 30, sweep))
+    sign = data["direction"].values
+    where = data["left"].values / 6 if kind == "photograph" else data["centre"].values
+    moved = np.diff(where)
+    if kind == "ring":
+        moved = (moved + 4) % 8 - 4
+    inside = ~data["jump"].values[1:]
+    np.testing.assert_allclose(moved[inside], abs(step) * sign[1:][inside], atol=1e-9)
+    first = sign[sweeps(data)]
+    if step == 0:
+        assert not sign.any()
+    elif direction == "both":
+        n_pairs = len(first) // 2
+        assert (first[: 2 * n_pairs].reshape(-1, 2).sum(axis=1) == 0).all()
+    else:
+        assert set(sign) == {np.sign(step) * (1 if direction == "forward" else -1)}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kind=st.sampled_from(["photograph", "ring"]),
+    n_bumps=st.integers(1, 4),
+    sweep=st.integers(2, 6),
+    seed=st.integers(0, 2**31),
+)
+def test_predictable_channels_and_no_others_were_seen_one_cycle_before(kind, n_bumps, sweep, seed):
+    stimulus = Stimulus(
+        kind=kind, image="held_out", direction="both", sweep=sweep, n_bumps=n_bumps, n_x=9
+    )
+    data = render(stimulus, n_cycles=24, bin=20 * ms, seed=seed)
+    known = data["predictable"].values
+    assert not known[data["jump"].values].any()
+    n_polarities = len(stimulus.polarities)
+    for k in np.flatnonzero(~data["jump"].values):
+        # a bump goes with its direction; a picture goes against that of the window
+        shift = int(data["direction"].values[k]) * abs(stimulus.step)
+        before = cycles_of(data, k - 1).reshape(-1, n_polarities, 9)
+        now = cycles_of(data, k).reshape(-1, n_polarities, 9)
+        if kind == "ring":
+            assert known[k].all()
+            np.testing.assert_allclose(now, np.roll(before, shift, axis=-1), atol=1e-6)
+        else:
+            expected = np.zeros(9, bool)
+            expected[max(0, -shift) : 9 - max(0, shift)] = True
+            np.testing.assert_array_equal(known[k], np.tile(expected, 2))
+            moved = np.roll(before, -shift, axis=-1)
+            np.testing.assert_allclose(now[..., expected], moved[..., expected], atol=1e-6)
+
+
+def test_sweeps_begin_all_over_the_picture():
+    data = render(Stimulus(image="camera", sweep=2, step=2), n_cycles=1000, bin=100 * ms, seed=5)
+    left = data["left"].values
+    assert left.min() < 40
+    assert left.max() > 511 - 7 * 6 - 40
+    longest = render(Stimulus(image="camera", sweep=10**6), n_cycles=90, seed=5)
+    np.testing.assert_array_equal(longest["rate"], render(Stimulus(), n_cycles=90, seed=5)["rate"])
+
+
+def test_both_directions_cover_the_photograph_alike():
+    stimulus = Stimulus(image="camera", direction="both", sweep=4)
+    data = render(stimulus, n_cycles=4000, bin=100 * ms, seed=5)
+    sign, left = data["direction"].values, data["left"].values
+    assert (sign == 1).sum() == (sign == -1).sum() == 2000
+    assert abs(left[sign > 0].mean() - left[sign < 0].mean()) < 20
+
+
+# ---------------------------------------------------------------- shuffled control
+
+
+def pattern_r(one, other):
+    """Mean Pearson r between the rows of two arrays."""
+    z = [a - a.mean(axis=1, keepdims=True) for a in (one, other)]
+    norm = np.sqrt((z[0] ** 2).sum(axis=1) * (z[1] ** 2).sum(axis=1))
+    defined = norm > 1e-6
+    return float(np.mean((z[0] * z[1]).sum(axis=1)[defined] / norm[defined]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"image": "training", "n_x": 12}, {"kind": "ring", "n_x": 16, "n_bumps": 3, "sweep": 6}],
+    ids=["photographs", "ring"],
+)
+def test_shuffled_cycles_keep_their_statistics_and_predict_nothing(options):
+    moving, shuffled = (
+        render(Stimulus(**options, order=order), n_cycles=6000, bin=20 * ms, seed=8)
+        for order in ("moving", "shuffled")
+    )
+    np.testing.assert_array_equal(moving["jump"], shuffled["jump"])
+    np.testing.assert_array_equal(moving["predictable"], shuffled["predictable"])
+    np.testing.assert_array_equal(np.sort(moving["picture"]), np.sort(shuffled["picture"]))
+    quantiles = np.linspace(0.05, 0.99, 40)
+    one, other = (np.quantile(d["drive"], quantiles) for d in (moving, shuffled))
+    np.testing.assert_allclose(one, other, atol=2.5)
+    # the best that one cycle can tell of the next: the pattern moved on, where it was seen
+    predicted = []
+    for data in (moving, shuffled):
+        ring = options.get("kind") == "ring"
+        shift = 3 if ring else -2
+        drive = data["drive"].values.reshape(6000, -1, options["n_x"])
+        keep = slice(None) if ring else slice(0, shift)
+        scored = ~data["jump"].values[1:]
+        after = drive[1:, :, keep].reshape(5999, -1)[scored]
+        before = np.roll(drive[:-1], shift, axis=-1)[..., keep].reshape(5999, -1)[scored]
+        predicted.append(pattern_r(before, after))
+    assert predicted[0] > 0.999
+    assert abs(predicted[1]) < 0.03
+
+
+def test_a_shuffled_cycle_moves_as_before():
+    options = {"image": "training", "direction": "both", "sweep": 5, "n_x": 9}
+    stimulus = Stimulus(**options, order="shuffled")
+    data = render(stimulus, n_cycles=40, bin=5 * ms, seed=4)
+    sign = data["direction"].values
+    assert sign.sum() == 0
+    for k in range(40):
+        rate = cycles_of(data, k).reshape(40, 2, 9)
+        # one position takes half a cycle
+        before, after = shifted(rate[:-20], rate[20:], int(sign[k]))
+        np.testing.assert_allclose(after, before, atol=1e-6)
+    assert sweeps(data).tolist() == list(range(0, 40, 5))
+
+
+def test_shuffled_film_shows_its_frames_in_another_order(tmp_path):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, drifting(30, 6), photometric="minisblack")
+    options = {"kind": "file", "path": str(path), "step": 1, "motion": "stepped", "row": 50}
+    shown = [
+        render(Stimulus(**options, order=order), n_cycles=25, seed=3)
+        for order in ("moving", "shuffled")
+    ]
+    np.testing.assert_array_equal(shown[0]["jump"], shown[1]["jump"])
+    r = [pattern_r(d["frame"].values[:-1, 1:], d["frame"].values[1:, :-1]) for d in shown]
+    assert r[0] > 0.99
+    assert r[1] < 0.8
+
+
+# ---------------------------------------------------------------- sequence
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    first=st.integers(1, 12),
+    second=st.integers(1, 12),
+    other=st.integers(1, 12),
+    seed=st.integers(0, 2**31),
+)
+def test_a_block_does_not_depend_on_the_length_of_the_others(first, second, other, seed):
+    training = Stimulus(image="training", sweep=3, direction="both")
+    held_out = Stimulus(image="held_out", order="shuffled", n_x=8)
+    options = {"bin": 20 * ms, "seed": seed}
+    one = sequence([(training, first), (held_out, second)], **options)
+    two = sequence([(training, other), (held_out, second)], **options)
+    for name in one.data_vars:
+        if one[name].dims[0] == "bin":
+            tail = [d[name].values[-10 * second :] for d in (one, two)]
+        else:
+            tail = [d[name].values[-second:] for d in (one, two)]
+        np.testing.assert_array_equal(*tail)
+    alone = render(training, n_cycles=first, **options)
+    np.testing.assert_array_equal(one["rate"].values[: 10 * first], alone["rate"])
+    assert one["cycle_block"].values.tolist() == [0] * first + [1] * second
+    assert one["jump"].values[[0, first]].all()
+    assert not one["predictable"].values[[0, first]].any()
+    again = sequence([(training, first), (training, first)], **options)
+    assert not np.array_equal(again["left"].values[:first], again["left"].values[first:])
+
+
+def test_blocks_of_ring_and_photograph_follow_each_other(tmp_path):
+    ring = Stimulus(kind="ring", n_x=8)
+    picture = Stimulus(polarities="on", contrast=0.5)
+    data = sequence([(ring, 3), (picture, 4)], bin=10 * ms)
+    assert data.sizes == {"bin": 140, "channel": 8, "cycle": 7, "x_position": 8}
+    assert np.isnan(data["left"].values).tolist() == [True] * 3 + [False] * 4
+    assert np.isnan(data["centre"].values).tolist() == [False] * 3 + [True] * 4
+    assert data["picture"].values.tolist() == ["ring"] * 3 + ["camera"] * 4
+    np.testing.assert_allclose(data["time"], 0.01 * np.arange(140))
+    assert data.attrs["n_x"] == 8
+    assert "contrast" not in data.attrs
+    assert all("units" in data[name].attrs for name in data.data_vars)
+    data.to_netcdf(tmp_path / "sequence.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "sequence.nc", engine="h5netcdf") as read:
+        np.testing.assert_array_equal(read["predictable"], data["predictable"])
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        ([], ["blocks", "at least one"]),
+        ([(Stimulus(), 3), (Stimulus(n_x=9), 3)], ["n_x", "block 1 has 9", "block 0 8"]),
+        ([(Stimulus(), 3), (Stimulus(polarities="on"), 3)], ["polarities", "'on off'", "on"]),
+        ([(Stimulus(), 3), (Stimulus(), 0)], ["n_cycles", "below 1"]),
+    ],
+    ids=["none", "positions", "polarities", "length"],
+)
+def test_blocks_that_do_not_fit_are_told_in_one_line(blocks, words):
+    with pytest.raises(InputError) as error:
+        sequence(blocks)
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert word.strip("'") in message
 
 
 # ---------------------------------------------------------------- dataset
@@ -271,6 +559,34 @@ def test_bump_is_where_the_dataset_says_and_falls_off_around_it():
         np.testing.assert_allclose(around[5], around[7])
         assert around[6] > 3 * around[5] > 3 * around[4]
         np.testing.assert_allclose(around[[0, 1, 2, 3, 9, 10, 11]], R_BASE)
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_bumps=st.integers(1, 5), sweep=st.integers(2, 5), seed=st.integers(0, 2**31))
+def test_bumps_move_together_and_are_redrawn_with_each_sweep(n_bumps, sweep, seed):
+    stimulus = Stimulus(
+        kind="ring", n_x=24, n_bumps=n_bumps, sweep=sweep, motion="stepped", width=0.2
+    )
+    data = render(stimulus, n_cycles=30, bin=100 * ms, seed=seed)
+    active = data["drive"].values > 10
+    assert (active.sum(axis=1) == n_bumps).all()
+    centre = data["centre"].values.astype(int)
+    assert active[np.arange(30), centre].all()
+    constellations = {
+        tuple(np.flatnonzero(np.roll(a, -c))) for a, c in zip(active, centre, strict=True)
+    }
+    n_sweeps = -(-30 // sweep)
+    assert len(constellations) <= n_sweeps
+    if n_bumps > 2:
+        assert len(constellations) > n_sweeps // 2
+
+
+def test_both_directions_on_a_ring_jump_after_sixteen_cycles():
+    stimulus = Stimulus(kind="ring", direction="both")
+    assert stimulus.sweep == 16
+    assert sweeps(render(stimulus, n_cycles=40, bin=100 * ms)).tolist() == [0, 16, 32]
+    assert Stimulus(kind="ring").sweep is Stimulus(direction="both").sweep is None
+    assert Stimulus(kind="ring", direction="both", sweep=4).sweep == 4
 
 
 def test_ring_has_gain_control_too():
@@ -429,6 +745,18 @@ def test_window_must_fit_the_picture(tmp_path):
         ({"kind": "file"}, ["path"]),
         ({"kind": "file", "path": "nowhere.png"}, ["path", "nowhere.png"]),
         ({"contrst": 1.0}, ["contrst", "'contrast'"]),
+        ({"image": "trainig"}, ["image", "trainig", "'training'"]),
+        ({"image": ["camera", "moo"]}, ["image", "'moo'", "'moon'"]),
+        ({"image": ["camera", "camera"]}, ["image", "each name once"]),
+        ({"image": []}, ["image", "at least one"]),
+        ({"image": [1]}, ["image", "[1]", "list of names"]),
+        ({"image": 3}, ["image", "3", "list of names"]),
+        ({"sweep": 0}, ["sweep", "below 1"]),
+        ({"sweep": 2.5}, ["sweep", "2.5"]),
+        ({"order": "shufled"}, ["order", "'shuffled'"]),
+        ({"direction": "forwards"}, ["direction", "'forward'"]),
+        ({"n_bumps": 0}, ["n_bumps", "below 1"]),
+        ({"kind": "ring", "n_x": 6, "n_bumps": 7}, ["n_bumps", "7", "positions, 6"]),
     ],
 )
 def test_mistakes_name_the_key_and_the_way_out(values, words):
