@@ -44,7 +44,8 @@ def style():
         yield
 
 
-def _axis(ax, figsize, **kwargs):
+def axis(ax, figsize, **kwargs):
+    """Return ``ax``, or where it is None the axis of a new figure."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -94,7 +95,7 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
     -------
     Axes
     """
-    ax = _axis(ax, (10, 7))
+    ax = axis(ax, (10, 7))
     t_start, t_stop = _first_cycles(ds, n_cycle)
     _shade_plus(ax, ds, t_start, t_stop)
     colours = population_colours(ds)
@@ -155,7 +156,7 @@ def plot_population_rates(
     -------
     Axes
     """
-    ax = _axis(ax, (10, 2))
+    ax = axis(ax, (10, 2))
     t_start, t_stop = _first_cycles(ds, n_cycle)
     _shade_plus(ax, ds, t_start, t_stop)
     colours, names = population_colours(ds), schema.population_names(ds)
@@ -189,7 +190,7 @@ def plot_phase_rates(rates: xr.Dataset, colours: dict[str, str] | None = None, a
     -------
     Axes
     """
-    ax = _axis(ax, (10, 3))
+    ax = axis(ax, (10, 3))
     names = rates["population"].values.astype(str).tolist()
     x = np.arange(len(names))
     colours = [(colours or {}).get(name, "#777777") for name in names]
@@ -225,7 +226,7 @@ def plot_burst_phases(phases: xr.DataArray, n_bins: int = 24, colour: str | None
     """
     from analysis.theta import mean_phase, phase_histogram, vector_strength
 
-    ax = _axis(ax, (4, 4), projection="polar")
+    ax = axis(ax, (4, 4), projection="polar")
     edges, count = phase_histogram(phases.values, n_bins)
     share = count / max(count.sum(), 1)
     top = max(share.max(), 1e-3) * 1.08
@@ -276,7 +277,7 @@ def plot_pattern(
     -------
     Axes
     """
-    ax = _axis(ax, (5, 3))
+    ax = axis(ax, (5, 3))
     image = pattern.transpose("position", "cycle")
     shape = image.sizes
     mesh = ax.imshow(
@@ -309,7 +310,7 @@ def plot_pattern_correlation(series: dict[str, np.ndarray], ax=None):
     -------
     Axes
     """
-    ax = _axis(ax, (10, 2.2))
+    ax = axis(ax, (10, 2.2))
     for (label, r), colour in zip(series.items(), ("#0072B2", "#D55E00", "#999999"), strict=False):
         r = np.asarray(r, float)
         mean = f"{np.nanmean(r):.2f}" if np.isfinite(r).any() else "undefined"
@@ -340,7 +341,7 @@ def plot_aligned_rates(rates: xr.DataArray, colours: dict[str, str] | None = Non
         Each population is scaled to its own maximum, which is written beside it.
     """
     names = rates["population"].values.astype(str).tolist()
-    ax = _axis(ax, (6, 0.45 * len(names) + 1))
+    ax = axis(ax, (6, 0.45 * len(names) + 1))
     plus, length = rates.attrs["plus_start_s"] * 1e3, rates.attrs["cycle_length_s"] * 1e3
     edges = np.linspace(0, length, rates.sizes["time"] + 1)
     ax.axvspan(plus, length, color=_PLUS_SHADE, lw=0, zorder=0)
@@ -376,7 +377,7 @@ def plot_spectrum(spectra: dict[str, xr.DataArray], f_max: float = 60.0, colours
     -------
     Axes
     """
-    ax = _axis(ax, (6, 3))
+    ax = axis(ax, (6, 3))
     for name, psd in spectra.items():
         band = (psd["frequency"].values > 0) & (psd["frequency"].values <= f_max)
         power = psd.values[band]
@@ -406,7 +407,7 @@ def plot_conditions(values: xr.DataArray, ax=None):
     -------
     Axes
     """
-    ax = _axis(ax, (4, 3))
+    ax = axis(ax, (4, 3))
     names = values["condition"].values.astype(str).tolist()
     grid = values.transpose("condition", "seed").values
     spread = np.linspace(-0.15, 0.15, grid.shape[1]) if grid.shape[1] > 1 else np.zeros(1)
@@ -440,7 +441,7 @@ def plot_traces(ds: xr.Dataset, n_cycle: int = 4, ax=None):
         Traces are 110 mV apart; a bar shows 50 mV.
     """
     names = ds["trace_name"].values.astype(str).tolist()
-    ax = _axis(ax, (10, 0.9 * len(names) + 0.8))
+    ax = axis(ax, (10, 0.9 * len(names) + 0.8))
     time = ds["trace_time"].values
     t_start, t_stop = _first_cycles(ds, n_cycle)
     if time[-1] <= t_start or time[0] >= t_stop:

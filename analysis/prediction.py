@@ -24,9 +24,12 @@ __all__ = [
     "WEIGHT_CLASSES",
     "add_scores",
     "block_cycles",
+    "block_means",
     "classify_sites",
     "classify_synapses",
     "movement",
+    "phase_patterns",
+    "placed_synapses",
     "position_patterns",
     "scored",
 ]
@@ -149,6 +152,43 @@ def _windows(ds, window=_WINDOW):
             "cycle": (start, end)}  # fmt: skip
 
 
+def phase_patterns(ds: xr.Dataset) -> xr.Dataset:
+    """Return the patterns that are compared: what TRCs and V1 L5IB cells say in every cycle.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run or all runs.
+
+    Returns
+    -------
+    Dataset
+        ``minus`` (the last 60 ms of the phase), ``plus`` and ``outcome`` (the whole cycle), each
+        (condition, seed, cycle, position), Hz per cell, and ``seen``, where and when it counts.
+        Dims condition and seed have size 1 where ``ds`` lacks them.
+    """
+    windows = _windows(ds)
+    new = {}
+    for name, key, population in (
+        ("minus", "minus", _POPULATION),
+        ("plus", "plus", _POPULATION),
+        ("outcome", "cycle", _OUTCOME),
+    ):
+        begin, end = windows[key]
+        new[name] = position_patterns(ds, population, begin, end) / (end - begin)[:, None]
+    new["seen"] = _seen(ds, new["outcome"].shape[-1])
+    dims = ("condition", "seed", "cycle", "position")
+    names = {"minus": "TRC, late minus phase", "plus": "TRC, plus phase",
+             "outcome": "V1 L5IB, whole cycle", "seen": "predictable"}  # fmt: skip
+    units = {"seen": "1"}
+    return xr.Dataset(
+        {
+            name: (dims, value, {"units": units.get(name, "Hz"), "long_name": names[name]})
+            for name, value in new.items()
+        }
+    )
+
+
 def _seen(ds, n_position):
     """Positions that count in each cycle, (condition, seed, cycle, position) of bool."""
     seen = _by_run(ds, "predictable", ("cycle", "position"), True).astype(bool)
@@ -208,14 +248,16 @@ def _against_others(minus, outcome, stimulus, seen):
         n = defined.sum(1)
         result[0, rows] = np.where(n > 0, np.where(defined, r, 0).sum(1) / np.maximum(n, 1), np.nan)
         # cycles that show the same as this one are no distractors
-        alike = patterns.correlation_matrix(stimulus[rows][:, mask], stimulus[:, mask]) > _SAME
+        alike = patterns.correlation_matrix(stimulus[:, mask], stimulus[:, mask]) > _SAME
         has_variance = ~np.isnan(patterns.pearson(outcome[:, mask], outcome[:, mask]))
-        rival = other & ~alike & has_variance
+        rival = other & ~alike[rows] & has_variance
+        # chance is among stimuli, of which each may be shown several times
+        n_stimulus = (rival / np.maximum((alike & has_variance).sum(1), 1)).sum(1)
         own = r[place, rows]
         nearest = np.where(rival & ~np.isnan(r), r, -np.inf).max(1)
         some = rival.any(1) & has_variance[rows]
         result[1, rows] = np.where(some, own > nearest, np.nan)
-        result[2, rows] = np.where(some, 1 / (1 + rival.sum(1)), np.nan)
+        result[2, rows] = np.where(some, 1 / (1 + n_stimulus), np.nan)
     return result
 
 
@@ -296,6 +338,39 @@ def add_scores(
         value = value & belongs if value.dtype == bool else np.where(belongs, value, np.nan)
         new[name] = ((*dims, "block", "cycle"), value, {"units": "1", "long_name": SCORES[name]})
     return ds.assign(new)
+
+
+def block_means(ds: xr.Dataset) -> xr.Dataset:
+    """Return the mean scores of every run and block.
+
+    Parameters
+    ----------
+    ds : Dataset
+        From `add_scores`.
+
+    Returns
+    -------
+    Dataset
+        ``r_pred``, ``r_persist``, ``r_shuffle`` (undefined counts 0), ``gain`` (r_pred -
+        r_persist), ``decode``, ``decode_chance``, ``prediction_error`` and ``defined`` (share of
+        cycles with a defined prediction), each (condition, seed, block): means over the cycles
+        whose outcome is defined, NaN where there is none.
+    """
+    ds = ds[[name for name in SCORES if name in ds]]
+    for dim in ("condition", "seed"):
+        ds = ds if dim in ds.dims else ds.drop_vars(dim, errors="ignore").expand_dims(dim)
+    scored_here = ds["outcome_defined"].astype(bool)
+    n = scored_here.sum("cycle")
+    means = {}
+    for name in ("r_pred", "r_persist", "r_shuffle"):
+        total = ds[name].fillna(0).where(scored_here, 0).sum("cycle")
+        means[name] = (total / n.where(n > 0)).assign_attrs(ds[name].attrs)
+    means["gain"] = (means["r_pred"] - means["r_persist"]).assign_attrs(units="1")
+    for name in ("decode", "decode_chance", "prediction_error"):
+        means[name] = ds[name].where(scored_here).mean("cycle").assign_attrs(ds[name].attrs)
+    defined = (ds["r_pred"].notnull() & scored_here).sum("cycle") / n.where(n > 0)
+    means["defined"] = defined.assign_attrs(units="1")
+    return xr.Dataset(means).transpose("condition", "seed", "block")
 
 
 # --- cycles of a block ---------------------------------------------------------------------------
@@ -401,10 +476,15 @@ def r_pred_defined(ds, block, first=None, last=None, direction=None):
 
 
 @observable("1")
-def prediction_gain(ds, block, first=None, last=None, direction=None):
-    """Give r_pred minus r_persist: how much better than expecting what was just seen."""
-    persist = scored(ds, "r_persist", block, first, last, direction)[0]
-    return r_pred(ds, block, first, last, direction) - _mean(persist)
+def prediction_gain(ds, block, first=None, last=None, direction=None, floor=None):
+    """Give r_pred minus r_persist: how much better than expecting what was just seen.
+
+    A mean r_persist below ``floor`` counts as ``floor``: with 0, a silent prediction gains nothing
+    where what was just seen is never seen again.
+    """
+    persist = _mean(scored(ds, "r_persist", block, first, last, direction)[0])
+    persist = persist if floor is None else np.maximum(persist, floor)
+    return r_pred(ds, block, first, last, direction) - persist
 
 
 @observable("1")
@@ -531,8 +611,28 @@ def _is_film(ds, stimulus):
     return bool(known[known.any(-1)].all())
 
 
-def _offsets(ds, projection):
-    """Synapses of a projection between placed cells: numbers, source and target position."""
+def placed_synapses(
+    ds: xr.Dataset, projection: str = "V2.L6CT->TRC"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the plastic synapses of a projection between cells that have a position.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    projection : str
+        As in ``synapse_projection``; the pulvinar's name may be left out.
+
+    Returns
+    -------
+    synapse, source, target : (n,) array of int
+        Numbers of the synapses, and the positions of their cells.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such plastic projection.
+    """
     names = ds["synapse_projection"].values.astype(str)
     known = list(dict.fromkeys(names.tolist()))
 
@@ -594,7 +694,7 @@ def classify_synapses(
     AnalysisError
         If there is no such plastic projection.
     """
-    synapse, source, target = _offsets(ds, projection)
+    synapse, source, target = placed_synapses(ds, projection)
     n_x = int(ds.attrs.get("n_x", ds.sizes.get("position", 1)))
     same = source // n_x == target // n_x
     offset = target % n_x - source % n_x

@@ -18,7 +18,16 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis import figures, observables, patterns, schema, spectra, theta
+from analysis import (
+    figures,
+    learning,
+    observables,
+    patterns,
+    prediction,
+    schema,
+    spectra,
+    theta,
+)
 from analysis import verdicts as judge
 
 __all__ = ["Section", "circuit_sections", "write_report"]
@@ -26,17 +35,20 @@ __all__ = ["Section", "circuit_sections", "write_report"]
 
 @dataclass(frozen=True)
 class Section:
-    """A titled figure of the page, or a note where it cannot be drawn.
+    """A titled figure or table of the page, or a note where it cannot be drawn.
 
     Attributes
     ----------
     title, caption : str
     figure : Figure or None
+    table : (columns, rows) or None
+        Names and texts.
     """
 
     title: str
     caption: str
     figure: Figure | None = None
+    table: tuple[list[str], list[list[str]]] | None = None
 
 
 def _image(figure, vector=False):
@@ -359,7 +371,8 @@ def write_report(
     ----------
     ds : Dataset or None
         The result. A circuit run gets the circuit figures, of its first condition and first
-        seed; any other experiment has only ``extra_sections``.
+        seed, and a learning run before them what it learned, in one line and in figures; any
+        other experiment has only ``extra_sections``.
     verdicts : list of dict
         From `analysis.verdicts.evaluate`.
     run_info : mapping
@@ -376,7 +389,11 @@ def write_report(
         ``path``. It is written whole or not at all.
     """
     path = Path(path)
-    sections, shown_run, tables = [], "", []
+    sections, shown_run, tables, headline = [], "", [], ""
+    if _is_circuit(ds) and learning.is_learning(ds):
+        ds = ds if set(prediction.SCORES) <= set(ds.data_vars) else prediction.add_scores(ds)
+        headline = learning.headline(ds)
+        sections += [Section(*section) for section in learning.sections(ds)]
     if _is_circuit(ds):
         runs = schema.runs(ds)
         condition, seed = runs[0]
@@ -401,12 +418,14 @@ def write_report(
     nested = {k: v for k, v in run_info.items() if isinstance(v, Mapping)}
     page = environment.from_string(template).render(
         title=title,
+        headline=headline,
         summary=judge.summary(verdicts),
         verdicts=[_VERDICT | v for v in verdicts],
         shown_run=shown_run,
         sections=[
             {"title": s.title, "caption": s.caption,
-             "image": _image(s.figure, s.title == "Circuit") if s.figure is not None else None}
+             "image": _image(s.figure, s.title == "Circuit") if s.figure is not None else None,
+             "table": s.table}
             for s in sections
         ],
         run_rows=list(_flat(plain)),

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,15 +22,16 @@ JUMP_EVERY = 8
 def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, silent=(), both=False):
     """Return a learning run of which everything is known.
 
-    A bump moves round a ring (or random drives pass a window) by ``step`` in every cycle. V1 L5IB
-    fires 6 spikes per cell where it is. TRCs fire late in the minus phase where it will be with
-    probability ``quality[block]``, else at a wrong place; in the plus phase where it is. Weights
-    rise where the source predicts the target; dw is plus minus minus. In the cycles ``silent`` no
-    TRC fires in the minus phase.
+    A bump moves round a ring by ``step`` (a block may have its own) in every cycle. V1 L5IB fires
+    6 spikes per cell where it is, and 2 beside it. TRCs fire late in the minus phase where it will
+    be with probability ``quality[block]``, else at a wrong place; in the plus phase where it is.
+    In the cycles ``silent`` no TRC fires late in the minus phase. In a block that learns the
+    weights of the synapses whose source predicts the target become 0.7, all others move half way
+    to 0.2; dw is 1e-3 times outcome minus prediction, and 5e-5 where there is an outcome.
     """
     rng = np.random.default_rng(seed)
     quality = quality or {"before": 0.0, "training": 0.5, "test": 1.0}
-    names = [b[0] for b in blocks]
+    names, steps = [b[0] for b in blocks], [b[3] if len(b) > 3 else step for b in blocks]
     n_cycle, warmup = sum(b[1] for b in blocks), 2
     block_of = np.repeat(np.arange(len(blocks)), [b[1] for b in blocks])
     start = (np.arange(n_cycle) + warmup) * LENGTH
@@ -40,7 +44,7 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
     site = np.zeros(n_cycle, int)
     for c in range(n_cycle):
         fresh = rng.integers(N_X)
-        site[c] = fresh if jump[c] else (site[c - 1] + way[c] * step) % N_X
+        site[c] = fresh if jump[c] else (site[c - 1] + way[c] * steps[block_of[c]]) % N_X
     cells = {p: np.flatnonzero(np.array(populations) == p) for p in CELLS}
     times, neurons = [], []
     guess = np.full(n_cycle, -1)
@@ -71,15 +75,18 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
     dw = (1e-3 * (happened.astype(float) - predicted) + 5e-5 * happened) * learns[:, None]
     source = np.repeat(cells["V2.L6CT"], N_X)
     target = np.tile(cells["pulvinar.TRC"][:: CELLS["pulvinar.TRC"]], cells["V2.L6CT"].size)
-    right = (position[target] - position[source]) % N_X == (step if ring else -step) % N_X
-    if not ring:
-        right = position[target] - position[source] == -step
-    weight = np.stack([np.where(right, 0.2 + 0.5 * k, 0.2) for k in (0, 0, 1, 1)][: len(names) + 1])
+    weight = [np.full(source.size, 0.2)]
+    for _, _, learn, *other in blocks:
+        moves = other[0] if other else step
+        offset = position[target] - position[source]
+        right = offset % N_X == moves % N_X if ring else offset == -moves
+        weight.append(np.where(right, 0.7, 0.1 + 0.5 * weight[-1]) if learn else weight[-1])
     predictable = np.repeat(~jump[:, None], N_X, 1)
     one, labels = {"units": "1"}, np.array(populations)
     document = {"name": "synthetic", "stimulus": {"kind": "ring" if ring else "photograph",
                                                   "step": step},
-                "blocks": {n: {"cycles": k, "learn": f} for n, k, f in blocks}}  # fmt: skip
+                "blocks": {b[0]: {"cycles": b[1], "learn": b[2], "stimulus": {"step": m}}
+                           for b, m in zip(blocks, steps, strict=True)}}  # fmt: skip
     return xr.Dataset(
         {
             "spike_time": ("spike", times, {"units": "s"}),
@@ -90,9 +97,9 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
             "stimulus": (("cycle", "position"), happened * 50.0, {"units": "Hz"}),
             "learning": ("cycle", learns * 0.1, one),
             "jump": ("cycle", jump),
-            "direction": ("cycle", way * np.sign(step), one),
+            "direction": ("cycle", way * np.sign(steps)[block_of], one),
             "predictable": (("cycle", "position"), predictable),
-            "weight": (("snapshot", "synapse"), weight, one),
+            "weight": (("snapshot", "synapse"), np.array(weight), one),
             "synapse_source": ("synapse", source, one),
             "synapse_target": ("synapse", target, one),
             "dw": (("cycle", "position"), dw, one),
@@ -179,3 +186,326 @@ def test_scores_are_those_counted_by_hand(learner):
         a, b = (x / np.sqrt(np.mean(x**2)) for x in (minus[c], outcome[c]))
         assert got["prediction_error"] == pytest.approx(np.mean((a - b) ** 2))
         assert got["decode"] == (np.argmax(minus[c]) == np.argmax(outcome[c]))
+
+
+def test_scores_of_all_runs_are_those_of_each_run(learner):
+    runs = {(c, s): make_learner(s, {b[0]: q for b in BLOCKS})
+            for c, q in (("intact", 0.9), ("cut", 0.0)) for s in (7, 3)}  # fmt: skip
+    many = prediction.add_scores(join(runs))
+    for (condition, seed), run in runs.items():
+        together = many.sel(condition=condition, seed=seed)
+        alone = prediction.add_scores(run)
+        for name in prediction.SCORES:
+            assert together[name].dims == ("block", "cycle")
+            np.testing.assert_array_equal(together[name].values, alone[name].values)
+        chosen = schema.select(many, seed, condition)
+        for name in ("r_pred", "prediction_decode", "recovery", "weight_ratio"):
+            args = {"block": "test"} | ({"reference": "training"} if name == "recovery" else {})
+            got, wanted = value(chosen, name, **args), value(run, name, **args)
+            assert got == wanted or (np.isnan(got) and np.isnan(wanted) and condition == "cut")
+    means = prediction.block_means(many)
+    assert means["r_pred"].dims == ("condition", "seed", "block")
+    one = schema.select(many, 3, "cut")
+    for name, key in (("r_pred", "r_pred"), ("prediction_gain", "gain"), ("r_persist", "r_persist"),
+                      ("prediction_decode", "decode"), ("r_pred_shuffle", "r_shuffle"),
+                      ("prediction_error", "prediction_error"), ("r_pred_defined", "defined"),
+                      ("prediction_decode_chance", "decode_chance")):  # fmt: skip
+        expected = float(means[key].sel(condition="cut", seed=3, block="test"))
+        assert value(one, name, block="test") == pytest.approx(expected)
+
+
+def test_a_perfect_a_random_and_a_silent_prediction(learner):
+    assert value(learner, "r_pred", block="test") > 0.9
+    assert value(learner, "prediction_decode", block="test") == 1.0
+    assert value(learner, "prediction_decode_position", block="test") == 1.0
+    assert value(learner, "r_pred", block="before") < 0.1
+    assert value(learner, "prediction_decode", block="before") == 0.0
+    assert value(learner, "prediction_error", block="before") > 1.8
+    assert abs(value(learner, "r_pred_shuffle", block="test")) < 0.2
+    # of the twelve places of the ring each that was shown is one choice
+    shown = len(np.unique(learner["stimulus"].values[learner["cycle_block"] == 2].argmax(1)))
+    got = value(learner, "prediction_decode_chance", block="test")
+    assert got == pytest.approx(1 / shown, rel=1e-6)
+    silent = make_learner(silent=range(1000))
+    for name in ("r_pred", "r_pred_defined", "prediction_decode", "r_pred_shuffle"):
+        assert value(silent, name, block="test") == 0.0
+    assert value(silent, "prediction_error", block="test") == pytest.approx(1.0)
+    persist = value(silent, "r_persist", block="test")
+    assert persist < 0
+    assert value(silent, "prediction_gain", block="test") == pytest.approx(-persist)
+    assert value(silent, "prediction_gain", block="test", floor=0.0) == 0.0
+
+
+def test_a_silent_cycle_counts_as_a_failed_prediction():
+    silent = range(57, 62)
+    ds = prediction.add_scores(make_learner(silent=silent))
+    at = prediction.block_cycles(ds, "test")
+    scored = at[~ds["jump"].values[at]]
+    share = np.isin(scored, silent).mean()
+    assert share > 0
+    full = ds["r_pred"].sel(block="test").values
+    assert np.isnan(full[list(set(silent) & set(scored))]).all()
+    assert value(ds, "r_pred_defined", block="test") == pytest.approx(1 - share)
+    expected = (1 - share) * np.nanmean(full)
+    assert value(ds, "r_pred", block="test") == pytest.approx(expected)
+
+
+def test_an_undefined_outcome_is_left_out(learner):
+    quiet = prediction.block_cycles(learner, "test")[3:6]
+    cells = schema.cell_index(learner, "V1.L5IB")
+    cycle = schema.cycle_index(learner["spike_time"].values, learner["cycle_start"].values, LENGTH)
+    drop = np.isin(cycle, quiet) & np.isin(learner["spike_neuron"].values, cells)
+    ds = prediction.add_scores(learner.isel(spike=np.flatnonzero(~drop)))
+    one = ds.sel(block="test")
+    assert not one["outcome_defined"].values[quiet].any()
+    assert np.isnan(one["r_pred"].values[quiet]).all()
+    assert np.isnan(one["decode"].values[quiet]).all()
+    after = quiet[-1] + 1
+    assert np.isnan(one["r_persist"].values[after]) and one["outcome_defined"].values[after]
+    assert value(ds, "r_pred", block="test") > 0.9
+
+
+def test_only_predictable_positions_count(learner):
+    # beyond the edge of the window anything may happen
+    window = learner.copy()
+    known = window["predictable"].values & (np.arange(N_X) < 8)
+    window["predictable"] = (("cycle", "position"), known)
+    ds = prediction.add_scores(window)
+    start, plus = ds["cycle_start"].values, ds["plus_start"].values
+    minus = by_hand(ds, "pulvinar.TRC", plus - 0.06, plus)[:, :8]
+    outcome = by_hand(ds, "V1.L5IB", start, start + LENGTH)[:, :8]
+    for c in prediction.block_cycles(ds, "training"):
+        got = float(ds["r_pred"].sel(block="training")[c])
+        if known[c].any() and np.ptp(minus[c]) and np.ptp(outcome[c]):
+            assert got == pytest.approx(pearsonr(minus[c], outcome[c])[0])
+        else:
+            assert np.isnan(got)
+    two = learner.copy()
+    two["predictable"] = (("cycle", "position"), known & (np.arange(N_X) < 2))
+    assert np.isnan(prediction.add_scores(two)["r_pred"]).all()
+
+
+def test_the_first_cycle_is_compared_with_the_warmup(learner):
+    ds = learner.copy()
+    ds["jump"] = ds["jump"] & False
+    ds["predictable"] = ds["predictable"] | True
+    # nothing is known of what was before the first cycle but that nothing fired
+    first = prediction.add_scores(ds).isel(cycle=0, block=0)
+    assert np.isnan(float(first["r_persist"])) and bool(first["outcome_defined"])
+    time, neuron = ds["spike_time"].values, ds["spike_neuron"].values
+    again = time >= ds["cycle_start"].values[0]
+    again &= time < ds["cycle_start"].values[0] + LENGTH
+    time = np.r_[time[again] - LENGTH, time]
+    neuron = np.r_[neuron[again], neuron]
+    ds = ds.drop_dims("spike")
+    ds["spike_time"] = ("spike", time, {"units": "s"})
+    ds["spike_neuron"] = ("spike", neuron, {"units": "1"})
+    first = prediction.add_scores(ds).isel(cycle=0, block=0)
+    assert float(first["r_persist"]) == pytest.approx(1.0)
+
+
+def test_parts_of_a_block_and_directions():
+    ds = prediction.add_scores(make_learner(both=True))
+    both = value(ds, "r_pred", block="training")
+    ways = [value(ds, "r_pred", block="training", direction=d) for d in (1, -1)]
+    n = [prediction.scored(ds, "r_pred", "training", direction=d)[1].size for d in (1, -1)]
+    assert np.average(ways, weights=n) == pytest.approx(both)
+    parts = [value(ds, "r_pred", block="training", **{k: 20}) for k in ("first", "last")]
+    n = [prediction.scored(ds, "r_pred", "training", **{k: 20})[1].size for k in ("first", "last")]
+    assert np.average(parts, weights=n) == pytest.approx(both)
+
+
+def test_cycles_to_criterion_is_the_first_that_a_loop_finds():
+    ds = prediction.add_scores(make_learner(4, quality={"before": 0, "training": 0.6, "test": 1}))
+    r, at = prediction.scored(ds, "r_pred", "training")
+    begin = prediction.block_cycles(ds, "training")[0]
+    for level in (0.2, 0.5, 0.6):
+        wanted = np.nan
+        for k in range(16, r.size + 1):
+            if np.mean(r[k - 16 : k]) > level:
+                wanted = at[k - 1] - begin + 1
+                break
+        got = value(ds, "cycles_to_criterion", block="training", level=level)
+        assert got == pytest.approx(wanted, nan_ok=True)
+    assert np.isnan(value(ds, "cycles_to_criterion", block="training", level=0.99))
+    share = 0.5 / value(ds, "r_pred", block="test")
+    relative = value(ds, "cycles_to_criterion", block="training", level=share, reference="test")
+    assert relative == value(ds, "cycles_to_criterion", block="training", level=0.5)
+
+
+def test_recovery_is_a_ratio(learner):
+    got = value(learner, "recovery", block="training", reference="test", last=20)
+    expected = value(learner, "r_pred", block="training", last=20)
+    assert got == pytest.approx(expected / value(learner, "r_pred", block="test"))
+    assert np.isnan(value(learner, "recovery", block="test", reference="before"))
+
+
+REVERSAL = (*BLOCKS, ("reversal", 24, True, -STEP))
+
+
+@pytest.mark.parametrize("ring", [True, False])
+def test_weights_are_told_apart_by_offset(ring):
+    ds = make_learner(
+        ring=ring, blocks=REVERSAL, quality=dict.fromkeys((b[0] for b in REVERSAL), 1)
+    )
+    ds = ds if ring else ds.drop_vars("direction")
+    assert value(ds, "weight_ratio", block="start") == pytest.approx(1.0)
+    for block in ("training", "test", "reversal"):
+        assert value(ds, "class_weight", block=block) == pytest.approx(0.7)
+    assert value(ds, "weight_ratio", block="test") == pytest.approx(3.5)
+    assert value(ds, "weight_ratio", block="test", other="self") == pytest.approx(3.5)
+    old = value(ds, "class_weight", block="reversal", of_block="training")
+    assert old == pytest.approx(0.45)
+    assert value(ds, "class_weight", block="reversal", group="reverse") == pytest.approx(0.45)
+    change = value(ds, "old_weight_change", block="reversal", reference="training")
+    assert change == pytest.approx(0.45 / 0.7 - 1)
+    assert value(ds, "class_weight", block="test", direction=-1) == pytest.approx(0.2)
+    # the stimulus decides, not the weights: 2 to the right on a ring is 2 to the left of a window
+    _, kind, offset, same = prediction.classify_synapses(ds)
+    assert same.all() and set(offset[kind == "true"]) == {STEP if ring else -STEP}
+    assert set(offset[kind == "reverse"]) == {-STEP if ring else STEP}
+    n = {k: (kind == k).sum() for k in prediction.WEIGHT_CLASSES}
+    per_cell = 2 if ring else None
+    assert n["self"] == CELLS["V2.L6CT"] * N_X
+    assert n["true"] == n["reverse"] == CELLS["V2.L6CT"] * (N_X if per_cell else N_X - STEP)
+
+
+def test_the_other_polarity_is_rest():
+    ds = make_learner(ring=False)
+    ds.attrs["n_x"] = N_X // 2
+    synapse, kind, offset, same = prediction.classify_synapses(ds)
+    assert not same.all() and set(kind[~same]) == {"rest"}
+    position = ds["position"].values
+    source = position[ds["synapse_source"].values[synapse]]
+    target = position[ds["synapse_target"].values[synapse]]
+    np.testing.assert_array_equal(same, (source < 6) == (target < 6))
+    np.testing.assert_array_equal(offset, target % 6 - source % 6)
+
+
+def test_a_condition_and_a_block_may_change_the_movement():
+    runs = {(c, 1): make_learner(1) for c in ("intact", "slow")}
+    many = join(runs).drop_vars("direction")
+    document = json.loads(many.attrs["run"])
+    for block in document["blocks"].values():
+        del block["stimulus"]
+    document["condition"] = [
+        {"name": "intact"},
+        {"name": "slow", "stimulus": {"step": 1},
+         "blocks": {"test": {"stimulus": {"direction": "backward"}}}},
+    ]  # fmt: skip
+    many.attrs["run"] = json.dumps(document)
+    one = schema.select(many, condition="slow")
+    assert prediction.movement(schema.select(many, condition="intact"))[1] == (STEP,)
+    assert prediction.movement(one)[1] == (1,)
+    assert prediction.movement(one, "test")[1] == (-1,)
+    document["stimulus"] = {"kind": "photograph", "direction": "both"}
+    del document["condition"]
+    many.attrs["run"] = json.dumps(document)
+    assert prediction.movement(schema.select(many, condition="slow"), "test")[1] == (2, -2)
+
+
+def test_the_fixed_point_is_seen(learner):
+    # dw is 5e-5 where a prediction came true, 1.05e-3 where one was missing, -1e-3 where false
+    args = {"block": "training", "least": 5}
+    assert value(learner, "fixed_point_ratio", wrong="missed", **args) == pytest.approx(5 / 105)
+    assert value(learner, "fixed_point_ratio", wrong="false", **args) == pytest.approx(5 / 100)
+    assert value(learner, "fixed_point_ratio", **args) == pytest.approx(5 / 102.5)
+    assert np.isnan(value(learner, "fixed_point_ratio", block="test"))
+    assert np.isnan(value(learner, "fixed_point_ratio", block="training", least=1000))
+
+
+def test_a_false_site_falls_and_a_true_one_does_not(learner):
+    assert value(learner, "false_site_fall", block="training") == pytest.approx(1.0)
+    # 3 spikes in 60 ms, then 4 in 100 ms
+    assert value(learner, "false_site_fall", block="test", happened=True) == pytest.approx(0.2)
+    assert np.isnan(value(learner, "false_site_fall", block="test"))
+
+
+def test_noise_alone_makes_no_false_site_fall():
+    # of cells that fire at random all the time, those chosen for firing much fire less later
+    ds = make_learner(3, blocks=(("training", 400, True),), quality={"training": 1})
+    rng = np.random.default_rng(1)
+    trc = schema.cell_index(ds, "pulvinar.TRC")
+    keep = ~np.isin(ds["spike_neuron"].values, trc)
+    n = rng.poisson(8.0 * 400 * LENGTH * trc.size)
+    time = np.r_[ds["spike_time"].values[keep], rng.uniform(0.4, 0.4 + 400 * LENGTH, n)]
+    neuron = np.r_[ds["spike_neuron"].values[keep], rng.choice(trc, n)]
+    order = np.lexsort((neuron, time))
+    ds = ds.drop_dims("spike")
+    ds["spike_time"] = ("spike", time[order], {"units": "s"})
+    ds["spike_neuron"] = ("spike", neuron[order], {"units": "1"})
+    cycle, position, predicted, happened = prediction.classify_sites(ds, "training", 1.5)
+    at = (0, 0, cycle[predicted & ~happened], position[predicted & ~happened])
+    both = prediction.phase_patterns(ds)
+    naive = 1 - both["plus"].values[at].mean() / both["minus"].values[at].mean()
+    assert naive > 0.3
+    assert abs(value(ds, "false_site_fall", block="training", threshold=1.5)) < 0.08
+
+
+def test_rates_of_a_block(learner):
+    every = value(learner, "population_rate", population="V1.L5IB")
+    parts = [value(learner, "population_rate", population="V1.L5IB", block=b[0]) for b in BLOCKS]
+    assert np.average(parts, weights=[b[1] for b in BLOCKS]) == pytest.approx(every)
+    args = {"cell_classes": ["L5IB", "TRC"]}
+    rates = [value(learner, "population_rate", population=p, block="test")
+             for p in ("V1.L5IB", "pulvinar.TRC")]  # fmt: skip
+    assert value(learner, "population_rate_extreme", block="test", **args) == max(rates)
+    assert value(learner, "max_cell_rate", block="test") <= value(learner, "max_cell_rate")
+
+
+def test_every_observable_of_a_block_gives_a_float(learner):
+    found = 0
+    for name, one in observables.OBSERVABLES.items():
+        if "block" in one.arguments and not {"population", "cell_classes"} & set(one.arguments):
+            args = {"block": "training"}
+            if "reference" in one.arguments and name != "cycles_to_criterion":
+                args["reference"] = "test"
+            assert isinstance(value(learner, name, **args), float)
+            found += 1
+    assert found >= 16
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "message"),
+    [
+        ("r_pred", {}, "needs the argument 'block'"),
+        ("r_pred", {"block": "trainin"}, "no block 'trainin'; did you mean 'training'?"),
+        ("weight_ratio", {"block": "tset"}, "no snapshot 'tset'; did you mean 'test'?"),
+        ("class_weight", {"block": "test", "group": "treu"}, "did you mean 'true'?"),
+        ("class_weight", {"block": "test", "projection": "V1.L6CT->TRC"},
+         "did you mean 'V2.L6CT->TRC'?"),
+        ("fixed_point_ratio", {"block": "test", "wrong": "flase"}, "did you mean 'false'?"),
+        ("r_persist", {"block": "test", "outcome": "stimulus"}, "of the outcome 'V1.L5IB'"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_line(learner, name, args, message):
+    with pytest.raises(schema.AnalysisError) as error:
+        value(learner, name, **args)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_run_that_does_not_learn_stays_as_it_is(circuit):
+    assert prediction.add_scores(circuit) is circuit
+    with pytest.raises(schema.AnalysisError, match="not a run with learning blocks"):
+        value(circuit, "r_pred", block="test")
+    assert np.isfinite(value(circuit, "r_persist"))
+
+
+def test_the_pulvinar_may_be_named_or_not(learner):
+    full = learner.assign_coords(
+        synapse_projection=("synapse", np.full(learner.sizes["synapse"], "V2.L6CT->pulvinar.TRC"))
+    )
+    args = {"block": "test"}
+    assert value(full, "weight_ratio", **args) == value(learner, "weight_ratio", **args)
+    twice = learner.assign_coords(
+        synapse_projection=("synapse", np.full(learner.sizes["synapse"], "V1.L6CT->TRC"))
+    )
+    with pytest.raises(schema.AnalysisError, match="no plastic projection"):
+        value(twice, "weight_ratio", **args)
+
+
+def test_importing_the_module_first_registers_its_observables():
+    code = "import analysis.prediction; from analysis.observables import find; "
+    code += "find('r_pred', {'block': 'x'}), find('burst_rate')"
+    root = Path(prediction.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
