@@ -778,9 +778,9 @@ def classify_sites(
     block : str
     threshold : float
         Share of the mean plus rate of relay cells at positions with an outcome: above it late in
-        the minus phase a position is predicted. A position has an outcome above the same share of
-        the mean count of L5IB spikes where there are any, and none where there are none; those
-        between are left out.
+        the minus phase a position is predicted. A position has an outcome above half of the mean
+        count of L5IB spikes where there are any, and none where there are none; those between are
+        left out.
     first, last : int, optional
         As `block_cycles`.
     cells : (n,) array of int, optional
@@ -801,7 +801,7 @@ def classify_sites(
     seen = _seen(ds, outcome.shape[-1])[0, 0][at] & ~np.isnan(outcome + minus)
     minus = minus / duration["minus"]
     active = seen & (outcome > 0)
-    happened = active & (outcome > threshold * outcome[active].mean() if active.any() else False)
+    happened = active & (outcome > 0.5 * outcome[active].mean() if active.any() else False)
     clear = seen & (happened | (outcome == 0))
     level = threshold * plus[happened].mean() if happened.any() else np.inf
     cycle, position = np.nonzero(clear)
