@@ -362,6 +362,28 @@ def test_both_directions_cover_the_photograph_alike():
     assert abs(left[sign > 0].mean() - left[sign < 0].mean()) < 20
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    n_x=st.integers(5, 12),
+    spacing=st.integers(2, 9),
+    step=st.integers(-3, 3),
+    sweep=st.none() | st.integers(1, 12),
+    order=st.sampled_from(["moving", "shuffled"]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_window_never_leaves_its_photograph(n_x, spacing, step, sweep, order, seed):
+    stimulus = Stimulus(
+        image="training", n_x=n_x, spacing=spacing, step=step, sweep=sweep, order=order,
+        direction="both", motion="stepped",
+    )  # fmt: skip
+    data = render(stimulus, n_cycles=60, bin=100 * ms, seed=seed)
+    height, width = np.array([photograph(name).shape for name in data["picture"].values]).T
+    assert (data["row"].values < height).all()
+    assert data["left"].values.min() >= 0
+    right = data["left"].values + (n_x - 1) * spacing
+    assert (right <= width - 1).all()
+
+
 # ---------------------------------------------------------------- shuffled control
 
 
