@@ -168,7 +168,7 @@ def headline(ds: xr.Dataset) -> str:
     gain, gain_sd = _mean_sd(after["r_pred"] - np.maximum(after["r_persist"], 0))
     shuffle = np.nan_to_num(_mean_sd(after["r_shuffle"])[0])
     sure = np.nan_to_num(gain_sd)
-    verb = "rose" if r > b else "fell"
+    verb = "rose" if r - b > 0.005 else "fell" if b - r > 0.005 else "went"
     if r >= 0.4 and gain >= 0.3 and r - np.nan_to_num(b) > 0.1 and r - shuffle > 0.1:
         says = "the minus phase predicts the plus phase"
     elif gain > max(0.1, sure) and r - np.nan_to_num(b) > 0.1 and r - shuffle > 0.1:
@@ -541,6 +541,7 @@ def _patterns(ds):
     ax.set_ylim(-1.05, 1.05)
     ax.set_ylabel("Pearson r")
     ax.set_xlim(-0.5, at.size - 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.set_xlabel(f"cycle (last {at.size} of '{block}')")
     return figure
 
@@ -828,7 +829,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "change is that of the synapses onto the relay cells there. Right: at positions that "
             "were predicted or not and at which the outcome came or did not, a dot for each seed."
             + of_first,
-            ("dw",) if blocks["training"] else ("dw", "a block that learns"),
+            ("dw",) if blocks["training"] else ("dw", "block that learns"),
             lambda: _weight_change(ds),
         ),
         (

@@ -1,4 +1,6 @@
+import html
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 import xarray as xr
 from scipy.stats import pearsonr
 
-from analysis import observables, prediction, schema
+from analysis import learning, observables, prediction, report, schema
 
 LENGTH, MINUS = 0.2, 0.1
 N_X, STEP = 12, 2
@@ -509,3 +511,169 @@ def test_importing_the_module_first_registers_its_observables():
     code += "find('r_pred', {'block': 'x'}), find('burst_rate')"
     root = Path(prediction.__file__).parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lesioned():
+    good = {"before": 0.0, "training": 0.5, "test": 0.9}
+    runs = {("intact", s): make_learner(s, good) for s in (1, 2, 3)}
+    runs |= {("L6CT cut", s): make_learner(s, silent=range(1000)) for s in (1, 2, 3)}
+    runs |= {("phase shuffled", s): make_learner(s, dict.fromkeys(good, 0.0)) for s in (1, 2, 3)}
+    return prediction.add_scores(join(runs))
+
+
+def test_the_headline_tells_success_from_failure(lesioned):
+    line = learning.headline(lesioned)
+    means = prediction.block_means(lesioned).sel(condition="intact")
+    for name, block in (("r_pred", "before"), ("r_pred", "test"), ("r_persist", "test")):
+        values = means[name].sel(block=block).values
+        assert f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" in line
+    assert line.startswith("r_pred rose from ") and "'test', weights frozen" in line
+    assert line.endswith("3 seeds): the minus phase predicts the plus phase.")
+    for condition in ("L6CT cut", "phase shuffled"):
+        line = learning.headline(lesioned.sel(condition=[condition]))
+        assert line.endswith("the minus phase does NOT predict the plus phase.")
+
+
+def test_the_headline_of_runs_without_test_or_training():
+    frozen = make_learner(blocks=(("a", 10, False), ("b", 20, False)), quality={"a": 0, "b": 1})
+    line = learning.headline(prediction.add_scores(frozen))
+    assert line.startswith("No block learns: r_pred is 0.9") and "in 'b'" in line
+    always = make_learner(blocks=(("a", 60, True),), quality={"a": 0.5})
+    ds = prediction.add_scores(always)
+    r = prediction.scored(ds, "r_pred", "a")[0]
+    line = learning.headline(ds)
+    assert f"from {r[:16].mean():.2f} to {r[-16:].mean():.2f} at the end of 'a'" in line
+    weak = prediction.add_scores(make_learner(quality={"before": 0, "training": 0.3, "test": 0.45}))
+    assert 0.1 < value(weak, "r_pred", block="test") < 0.4
+    assert "weakly predicts" in learning.headline(weak)
+    # a silent minus phase gains over a persistence below zero, and predicts nothing
+    silent = prediction.add_scores(make_learner(silent=range(1000)))
+    assert value(silent, "prediction_gain", block="test") > 0.1
+    assert "NOT predict" in learning.headline(silent)
+
+
+def test_the_headline_is_about_what_was_never_trained_on():
+    blocks = (("train", 16, True), ("seen", 16, False), ("unseen", 16, False),
+              ("reversal", 16, True), ("last", 16, False))  # fmt: skip
+    ds = make_learner(blocks=blocks, quality={b[0]: 1 for b in blocks})
+    assert learning.report_blocks(ds) == {"before": None, "training": "train", "test": "seen"}
+    document = json.loads(ds.attrs["run"])
+    document["blocks"]["unseen"]["stimulus"]["image"] = "coffee"
+    document["blocks"]["last"]["stimulus"]["image"] = "brick"
+    ds.attrs["run"] = json.dumps(document)
+    assert learning.report_blocks(ds)["test"] == "unseen"
+
+
+def test_running_means_are_those_of_a_loop(lesioned):
+    got = learning.running_mean(lesioned, "r_pred", 5).values
+    block, r = lesioned["cycle_block"].values, lesioned["r_pred"].values
+    defined = lesioned["outcome_defined"].values
+    for c, s, t in np.ndindex(got.shape):
+        b = block[t]
+        ago = [k for k in range(t - 4, t + 1) if k >= 0 and block[k] == b and defined[c, s, b, k]]
+        expected = np.mean(np.nan_to_num(r[c, s, b, ago])) if len(ago) >= 4 else np.nan
+        assert got[c, s, t] == pytest.approx(expected, nan_ok=True, abs=1e-12)
+
+
+def test_the_lesion_table_holds_the_means(lesioned):
+    columns, rows = learning.lesion_table(lesioned)
+    assert len(rows) == 9 and all(len(row) == len(columns) for row in rows)
+    means = prediction.block_means(lesioned)
+    for row in rows:
+        cell = dict(zip(columns, row, strict=True))
+        here = means.sel(condition=cell["condition"], block=cell["block"])
+        mean, sd = float(here["gain"].mean()), float(here["gain"].std(ddof=1))
+        assert cell["r_pred - r_persist"] == f"{mean:.2f} ± {sd:.2f}" and cell["n"] == "3"
+
+
+def test_weights_by_place_and_by_offset_are_those_of_a_loop(learner):
+    ds, at = learner, list(learner["snapshot"].values).index("training")
+    rng = np.random.default_rng(2)
+    ds = ds.assign(weight=(ds["weight"].dims, rng.random(ds["weight"].shape), {"units": "1"}))
+    position = ds["position"].values
+    cells = {}
+    for k in range(ds.sizes["synapse"]):
+        pair = position[ds["synapse_target"].values[k]], position[ds["synapse_source"].values[k]]
+        cells.setdefault(pair, []).append(ds["weight"].values[at, k])
+    matrix = learning.weight_matrix(ds, "training").values
+    for pair, weights in cells.items():
+        assert matrix[pair] == pytest.approx(np.mean(weights))
+    curve = learning.weights_by_offset(ds, "training")
+    for offset, mean, kind in zip(
+        curve["offset"].values, curve["same"].values, curve["kind"].values, strict=True
+    ):
+        weights = [w for (t, s), ws in cells.items() if (t - s) % N_X == offset % N_X for w in ws]
+        assert mean == pytest.approx(np.mean(weights))
+        assert kind == {STEP: "true", 0: "self", -STEP: "reverse"}.get(int(offset), "rest")
+    assert np.isnan(curve["other"].values).all()
+
+
+def test_weight_changes_are_shown_beside_the_rates_that_made_them(learner):
+    sites = learning.site_changes(learner, "training")
+    scored = learner["learning"].values > 0
+    assert sites.sizes["site"] == (scored & ~learner["jump"].values).sum() * N_X
+    expected = {"correct": 5e-5, "missed": 1.05e-3, "false": -1e-3, "quiet": 0.0}
+    for kind, dw in expected.items():
+        here = sites["kind"].values == kind
+        assert here.any()
+        np.testing.assert_allclose(sites["dw"].values[here], dw, atol=1e-15)
+    rises = sites["difference"].values > 20
+    assert set(sites["kind"].values[rises]) == {"missed"}
+
+
+def parsed(path):
+    text = path.read_text(encoding="utf-8")
+    body = text[text.index("<body>") :]
+    return body, re.findall(r"<h2>(.*?)</h2>", body)
+
+
+def test_the_page_says_in_its_first_line_what_was_learned(lesioned, tmp_path):
+    raw = lesioned.drop_vars(list(prediction.SCORES))
+    body, headings = parsed(report.write_report(raw, [], {"name": "x"}, tmp_path / "r.html"))
+    first = re.search(r"<p[^>]*>(.*?)</p>", body, re.DOTALL)
+    assert html.unescape(first.group(1)) == learning.headline(lesioned)
+    wanted = ["Learning curve", "Prediction and outcome",
+              "Weight change against the temporal derivative", "Weights before and after",
+              "Lesions and controls"]  # fmt: skip
+    assert headings[:5] == wanted
+    assert "Circuit" in headings[5:]
+    upto = body.index(f"<h2>{headings[5]}</h2>")
+    assert body[:upto].count("<img") == 5
+    _, rows = learning.lesion_table(lesioned)
+    for row in rows:
+        joined = "</td>.*?<td[^>]*>".join(re.escape(html.escape(cell)) for cell in row)
+        assert re.search(joined, body[:upto])
+
+
+def notes(ds):
+    """What is said where a figure is missing, and the titles of the figures that are there."""
+    shown = learning.sections(prediction.add_scores(ds))
+    missing = [caption for _, caption, figure, table in shown if figure is None and table is None]
+    return missing, [title for title, _, figure, _ in shown if figure is not None]
+
+
+def test_one_run_is_reported_and_what_is_missing_is_named(tmp_path):
+    ds = make_learner()
+    body, headings = parsed(report.write_report(ds, [], {}, tmp_path / "a.html"))
+    assert "Scores by block" in headings and "Conditions compared" not in headings
+    assert notes(ds)[0] == [] and len(notes(ds)[1]) == 4
+    bare = ds.drop_vars(["dw", "weight", "synapse_source", "synapse_target"])
+    missing, drawn = notes(bare.drop_vars("synapse_projection"))
+    assert missing[0] == "Not drawn: no variable 'dw'." and "no variable 'weight'" in missing[1]
+    assert drawn == ["Learning curve", "Prediction and outcome"]
+    frozen = make_learner(blocks=(("a", 10, False), ("b", 20, False)), quality={"a": 0, "b": 1})
+    assert notes(frozen)[0] == ["Not drawn: no block that learns."]
+    silent = make_learner().isel(spike=slice(0, 0))
+    silent["rate"] = silent["rate"] * 0
+    assert notes(silent)[0] == []
+    line = learning.headline(prediction.add_scores(silent))
+    assert "from undefined to undefined" in line and line.endswith("NOT predict the plus phase.")
+
+
+def test_a_run_that_does_not_learn_has_no_headline(circuit, tmp_path):
+    body, headings = parsed(report.write_report(circuit, [], {}, tmp_path / "r.html"))
+    assert "headline" not in body and "Learning curve" not in headings
