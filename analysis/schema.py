@@ -4,6 +4,24 @@ A result holds spikes as an indexed ragged array (``spike_time``, ``spike_neuron
 ``spike``), the cells on dim ``neuron``, the theta cycles on dim ``cycle``, rates and the stimulus.
 With several runs it has dims ``seed`` and ``condition`` too, and each spike carries its run in
 ``spike_seed`` (the seed's value) and ``spike_condition`` (an index into ``condition``).
+
+A run that learns has dim ``block`` too, of training and test, and may have these variables; dims
+condition and seed are left out here.
+
+======================  ====================  ====================================================
+``cycle_block``         cycle                 number of the block that the cycle is in
+``learning``            cycle                 learning rate in force, 0 where weights are frozen
+``jump``                cycle                 a new sweep begins: the cycle before predicts nothing
+``direction``           cycle                 way of the movement, 1, -1, or 0 for none
+``predictable``         cycle, position       was what is seen there in the window one cycle before
+``weight``              snapshot, synapse     0 to 1; ``snapshot`` is "start", then each block's end
+``synapse_source``      synapse               number of the cell, as on dim neuron
+``synapse_target``      synapse               the same
+``synapse_projection``  synapse               for example "V2.L6CT->TRC"
+``dw``                  cycle, position       mean weight change onto the relay cells there
+======================  ====================  ====================================================
+
+`analysis.prediction.add_scores` adds the scores of its predictions, on dims block and cycle.
 """
 
 from __future__ import annotations
@@ -50,6 +68,16 @@ _VARIABLES = {
     "spike_neuron": ("spike",),
     "cycle_start": ("cycle",),
     "plus_start": ("cycle",),
+}
+_LEARNING = {
+    "learning": ("cycle",),
+    "jump": ("cycle",),
+    "direction": ("cycle",),
+    "predictable": ("cycle", "position"),
+    "dw": ("cycle", "position"),
+    "weight": ("snapshot", "synapse"),
+    "synapse_source": ("synapse",),
+    "synapse_target": ("synapse",),
 }
 _LABELS = ("population", "area", "layer", "cell_class", "position")
 
@@ -155,6 +183,7 @@ def check(ds: xr.Dataset) -> xr.Dataset:
         raise AnalysisError(f"'rate' has dims {ds['rate'].dims}, expected cycle, phase, neuron")
     if "stimulus" in ds and tuple(ds["stimulus"].dims[-2:]) != ("cycle", "position"):
         raise AnalysisError(f"'stimulus' has dims {ds['stimulus'].dims}, expected cycle, position")
+    _check_learning(ds)
     time = ds["spike_time"].values
     if not np.all(np.isfinite(time)):
         raise AnalysisError("'spike_time' holds values that are not finite")
@@ -164,6 +193,27 @@ def check(ds: xr.Dataset) -> xr.Dataset:
         if np.any((np.diff(t) < 0) | ((np.diff(t) == 0) & (np.diff(n) < 0))):
             raise AnalysisError("spikes are not sorted by (time, neuron)")
     return ds
+
+
+def _check_learning(ds):
+    """Raise if the blocks of a learning run cannot be told apart or its synapses be placed."""
+    if "cycle_block" not in ds:
+        return
+    if ds["cycle_block"].dims != ("cycle",) or "block" not in ds.dims:
+        raise AnalysisError("'cycle_block' needs the dim cycle alone, and a dim 'block'")
+    block = ds["cycle_block"].values
+    if block.size and (block.min() < 0 or block.max() >= ds.sizes["block"]):
+        raise AnalysisError(f"'cycle_block' outside 0..{ds.sizes['block'] - 1}")
+    if np.any(np.diff(block) < 0):
+        raise AnalysisError("'cycle_block' falls: the cycles of a block must follow each other")
+    for name, last in _LEARNING.items():
+        if name in ds and tuple(ds[name].dims[-len(last) :]) != last:
+            raise AnalysisError(f"'{name}' has dims {ds[name].dims}, expected {', '.join(last)}")
+    for name in ("synapse_source", "synapse_target"):
+        if name in ds and ds[name].size:
+            low, high = int(ds[name].min()), int(ds[name].max())
+            if low < 0 or high >= ds.sizes["neuron"]:
+                raise AnalysisError(f"'{name}' outside 0..{ds.sizes['neuron'] - 1}")
 
 
 def runs(ds: xr.Dataset) -> list[tuple[str | None, int | None]]:

@@ -513,6 +513,36 @@ def test_importing_the_module_first_registers_its_observables():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
+def test_scores_survive_the_file(learner, tmp_path):
+    raw = learner.drop_vars(list(prediction.SCORES))
+    raw.to_netcdf(tmp_path / "raw.nc", engine="h5netcdf")
+    learner.to_netcdf(tmp_path / "scored.nc", engine="h5netcdf")
+    scored = schema.load(tmp_path / "scored.nc")
+    again = prediction.add_scores(schema.load(tmp_path / "raw.nc"))
+    for name in prediction.SCORES:
+        xr.testing.assert_equal(scored[name], learner[name])
+        xr.testing.assert_equal(again[name], learner[name])
+    for name in ("r_pred", "weight_ratio"):
+        assert value(scored, name, block="test") == value(learner, name, block="test")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cycle_block": ("cycle", np.r_[np.zeros(75, int), 3])}, "'cycle_block' outside 0..2"),
+        ({"cycle_block": ("cycle", np.r_[np.ones(75, int), 0])}, "'cycle_block' falls"),
+        ({"jump": ("seed", [True])}, "'jump' has dims ('seed',), expected cycle"),
+        ({"synapse_source": ("synapse", np.full(288, 999), {"units": "1"})},
+         "'synapse_source' outside 0..107"),
+    ],
+)  # fmt: skip
+def test_a_learning_run_out_of_shape_is_refused(learner, change, message):
+    assert schema.check(learner) is learner
+    with pytest.raises(schema.AnalysisError) as error:
+        schema.check(learner.assign(change))
+    assert message in str(error.value)
+
+
 # --- the report ----------------------------------------------------------------------------------
 
 
@@ -658,7 +688,7 @@ def notes(ds):
 
 def test_one_run_is_reported_and_what_is_missing_is_named(tmp_path):
     ds = make_learner()
-    body, headings = parsed(report.write_report(ds, [], {}, tmp_path / "a.html"))
+    _, headings = parsed(report.write_report(ds, [], {}, tmp_path / "a.html"))
     assert "Scores by block" in headings and "Conditions compared" not in headings
     assert notes(ds)[0] == [] and len(notes(ds)[1]) == 4
     bare = ds.drop_vars(["dw", "weight", "synapse_source", "synapse_target"])
