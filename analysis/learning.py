@@ -168,7 +168,7 @@ def headline(ds: xr.Dataset) -> str:
     gain, gain_sd = _mean_sd(after["r_pred"] - np.maximum(after["r_persist"], 0))
     shuffle = np.nan_to_num(_mean_sd(after["r_shuffle"])[0])
     sure = np.nan_to_num(gain_sd)
-    verb = "rose" if r - b > 0.005 else "fell" if b - r > 0.005 else "went"
+    verb = "rose" if r - b > 0.05 else "fell" if b - r > 0.05 else "went"
     if r >= 0.4 and gain >= 0.3 and r - np.nan_to_num(b) > 0.1 and r - shuffle > 0.1:
         says = "the minus phase predicts the plus phase"
     elif gain > max(0.1, sure) and r - np.nan_to_num(b) > 0.1 and r - shuffle > 0.1:
@@ -811,7 +811,8 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "Learning curve",
             f"Running means over the last {_WINDOW} cycles of a block, mean over seeds; bands are "
             "one standard deviation over seeds. Blocks in which the circuit learns are shaded. An "
-            "undefined prediction counts 0."
+            "undefined prediction counts 0. The error is the mean square difference of the two "
+            "patterns, RMS of each 1: 0 is perfect; activity that is the same everywhere can lie below 1."
             + (" Below, every other condition, with the first one in pale blue." if many else ""),
             (),
             lambda: _curve(ds),

@@ -521,7 +521,8 @@ def prediction_decode_position(ds, block, first=None, last=None, direction=None)
 def prediction_error(ds, block, first=None, last=None, direction=None):
     """Mean square difference of minus pattern and outcome, each divided by its RMS.
 
-    0 is perfect, 1 a silent prediction, 2 one that is active at other positions only.
+    0 is perfect, 1 a silent prediction, 2 one that is active at other positions only. It is no
+    substitute for a correlation: activity that is the same everywhere can lie below 1.
     """
     return _mean(scored(ds, "prediction_error", block, first, last, direction)[0])
 
