@@ -812,7 +812,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             f"Running means over the last {_WINDOW} cycles of a block, mean over seeds; bands are "
             "one standard deviation over seeds. Blocks in which the circuit learns are shaded. An "
             "undefined prediction counts 0. The error is the mean square difference of the two "
-            "patterns, RMS of each 1: 0 is perfect; activity that is the same everywhere can lie below 1."
+            "patterns, RMS of each 1: 0 is perfect; equal activity everywhere can lie below 1."
             + (" Below, every other condition, with the first one in pale blue." if many else ""),
             (),
             lambda: _curve(ds),
