@@ -580,6 +580,9 @@ def test_the_headline_of_runs_without_test_or_training():
     weak = prediction.add_scores(make_learner(quality={"before": 0, "training": 0.3, "test": 0.45}))
     assert 0.1 < value(weak, "r_pred", block="test") < 0.4
     assert "weakly predicts" in learning.headline(weak)
+    inborn = make_learner(quality=dict.fromkeys(("before", "training", "test"), 1.0))
+    line = learning.headline(prediction.add_scores(inborn))
+    assert line.startswith("r_pred went from 0.9") and line.endswith("but NOT by learning.")
     # a silent minus phase gains over a persistence below zero, and predicts nothing
     silent = prediction.add_scores(make_learner(silent=range(1000)))
     assert value(silent, "prediction_gain", block="test") > 0.1
