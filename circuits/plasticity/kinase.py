@@ -25,7 +25,7 @@ from brian2.units import Quantity, ms
 
 from cells.parameters import InputError, nearest
 
-from .cascade import cascade_matrix, impulse_weights, step_matrices
+from .cascade import impulse_weights, step_matrices
 from .rule import BrianCode, Rule, learning_rate, soft_bounded, tables
 from .trains import GATE, POST, PRE, SpikeTrains
 
@@ -573,11 +573,6 @@ class KinaseRule(Rule):
             namespace=MappingProxyType(space),
             **event,
         )
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """System matrix of (q, M, P, D), 1/ms."""
-        return cascade_matrix(self.taus)
 
 
 def kinase(name: str = "difference") -> KinaseRule:

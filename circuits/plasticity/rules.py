@@ -10,6 +10,7 @@ from cells.parameters import InputError, nearest
 from .bcm import bcm
 from .btsp import btsp
 from .calcium import calcium
+from .covariance import covariance
 from .kinase import kinase
 from .rule import Rule
 from .stdp import stdp
@@ -29,6 +30,7 @@ RULES: dict[str, Callable[[], Rule]] = {
     "calcium_hippocampal_cultures": partial(calcium, "hippocampal_cultures"),
     "calcium_cortical_slices": partial(calcium, "cortical_slices"),
     "bcm": bcm,
+    "covariance": covariance,
     "btsp": btsp,
 }
 
@@ -45,6 +47,7 @@ WHY = {
     "calcium_hippocampal_cultures": "Counts the time above thresholds, whenever it is spent.",
     "calcium_cortical_slices": "Counts the time above thresholds, whenever it is spent.",
     "bcm": "Depends on the rates of the moment; the order of the halves leaves only trace tails.",
+    "covariance": "Both sides change together in every condition, so the covariance is positive.",
     "btsp": "Needs a plateau potential, and the experiment has none.",
 }
 """Why each rule scores as it does in the theta-window experiment, in one sentence."""
