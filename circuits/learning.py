@@ -9,15 +9,25 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from brian2 import second
+from brian2 import ms, second
 
 from cells.parameters import InputError, nearest
 from circuits.plasticity.rules import RULES, rule
 from circuits.spec import CircuitSpec
 
-__all__ = ["EFFICACIES", "GATES", "LEARNING_RATE", "Learning", "learning_rates"]
+__all__ = [
+    "EFFICACIES",
+    "GATES",
+    "LEARNING_RATE",
+    "Learning",
+    "Trained",
+    "learning_rates",
+    "pacing_shifts",
+    "synapse_order",
+]
 
 LEARNING_RATE = "learning_rate"  # of the moment, a TimedArray of the program
 TAG = "rule"
@@ -99,7 +109,7 @@ class Learning:
             fixed = [
                 spec.projections[k].name for k in sorted(mine) if not spec.projections[k].plastic
             ]
-            if fixed and "*" not in pattern:
+            if fixed and ("*" not in pattern or len(fixed) == len(mine)):
                 raise InputError(
                     f"projections: '{fixed[0]}' is not plastic in the anatomy"
                     f"{nearest(fixed[0], plastic)}"
@@ -108,7 +118,13 @@ class Learning:
         return tuple(sorted(found))
 
     def code(self):
-        """Return the rule as Brian2 strings, all of its state in the synapse."""
+        """Return the rule as Brian2 strings, all of its state in the synapse.
+
+        Raises
+        ------
+        InputError
+            If the rule has no such form.
+        """
         chosen = rule(self.rule)
         if self.values:
             table = chosen.table
@@ -119,7 +135,18 @@ class Learning:
         options = {"lr": f"{LEARNING_RATE}(t)", "tag": TAG}
         if self.rule.startswith("kinase"):
             options["traces"] = "synapse"
-        return chosen.brian2(**options)
+            if not chosen.lead > 0:
+                options["gate"] = 0 * ms  # the circuit has its own; the default would be outside
+        try:
+            code = chosen.brian2(**options)
+        except TypeError:  # it wants its learning rate as a number
+            code = None
+        if code is None or code.pre_model or code.post_model or code.learn_dt is not None:
+            raise InputError(
+                f"rule: '{self.rule}' cannot learn in a circuit: it needs all of its state in the"
+                " synapse and no clock of its own"
+            )
+        return code
 
     @property
     def gated(self) -> bool:
@@ -186,3 +213,133 @@ def learning_rates(
     else:
         rates[rows] = learning.rate
     return rates.ravel()[:bins]
+
+
+def pacing_shifts(
+    shift: float, shuffled: bool, *, cycle_ms: float, bin_ms: float, bins: int, seed: int
+) -> np.ndarray:
+    """Return the shift of the rhythmic inputs in every bin of a program.
+
+    Parameters
+    ----------
+    shift : float
+        Cycles; positive is later.
+    shuffled : bool
+        Another shift in every cycle, drawn from the seed, uniform over the cycle.
+    cycle_ms, bin_ms : float
+    bins : int
+        Capacity of the program.
+    seed : int
+
+    Returns
+    -------
+    (bin,) array
+        Cycles.
+    """
+    per_cycle = round(cycle_ms / bin_ms)
+    shifts = np.full(-(-bins // per_cycle), float(shift))
+    if shuffled:
+        shifts += np.random.default_rng([seed, 7]).random(shifts.size)
+    return np.repeat(shifts, per_cycle)[:bins]
+
+
+def synapse_order(spec: CircuitSpec, plan) -> list[tuple[str, str, slice]]:
+    """Return where the synapses of each plastic projection are.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    plan : Plan
+
+    Returns
+    -------
+    list of (str, str, slice)
+        Name of the projection, of its Synapses, and its part of them; in the order of the anatomy.
+    """
+    found = []
+    for s in plan.synapses:
+        first = 0
+        for number in s.projections if s.plastic else ():
+            p = spec.projections[number]
+            n = p.indegree * spec.count(p.target)
+            found.append((number, p.name, s.name, slice(first, first + n)))
+            first += n
+    return [entry[1:] for entry in sorted(found, key=lambda entry: entry[0])]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """First weights that come from a finished run.
+
+    Attributes
+    ----------
+    folder : str
+        Run folder.
+    snapshot : str
+        Name of one of its snapshots; empty: the last.
+    condition : str
+        Name of one of its conditions; empty: that of the same name, or else its first.
+    """
+
+    folder: str
+    snapshot: str = ""
+    condition: str = ""
+
+    def read(self, seed: int, condition: str) -> dict[str, tuple[np.ndarray, ...]]:
+        """Return the weights of a seed.
+
+        Parameters
+        ----------
+        seed : int
+        condition : str
+            Name of the condition that asks.
+
+        Returns
+        -------
+        dict of str to (source, target, weight)
+            By projection; numbers of cells, and weights, each (synapse,).
+
+        Raises
+        ------
+        InputError
+            If there is no such run, or it has no such weights.
+        """
+        import xarray as xr
+
+        at = f"weights: {self.folder}:"
+        path = Path(self.folder) / "result.nc"
+        if not path.is_file():
+            raise InputError(f"{at} no run folder (it has no result.nc)")
+        try:
+            with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as ds:
+                if "weight" not in ds:
+                    raise InputError(f"{at} nothing learned in this run")
+                names = {
+                    key: ds[key].values.astype(str).tolist() for key in ("condition", "snapshot")
+                }
+                name = self.condition or (
+                    condition if condition in names["condition"] else names["condition"][0]
+                )
+                wanted = {"condition": name, "snapshot": self.snapshot or names["snapshot"][-1]}
+                for key, value in wanted.items():
+                    if value not in names[key]:
+                        raise InputError(f"{at} no {key} '{value}'{nearest(value, names[key])}")
+                seeds = ds["seed"].values.tolist()
+                if seed not in seeds:
+                    have = ", ".join(map(str, seeds))
+                    raise InputError(f"{at} no weights of seed {seed}; it has {have}")
+                one = ds[["weight", "synapse_source", "synapse_target", "synapse_projection"]]
+                one = one.isel(
+                    seed=seeds.index(seed),
+                    **{key: names[key].index(value) for key, value in wanted.items()},
+                ).load()
+        except (OSError, KeyError) as error:
+            raise InputError(f"{at} no result of a run ({error})") from None
+        of = one["synapse_projection"].values.astype(str)
+        columns = [one[k].values for k in ("synapse_source", "synapse_target", "weight")]
+        found = {}
+        for projection in dict.fromkeys(of.tolist()):
+            here = of == projection
+            if np.isfinite(columns[2][here]).all():
+                found[projection] = tuple(column[here] for column in columns)
+        return found

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,11 +26,13 @@ from circuits import store
 from circuits.assemble import cells_of, draw_arrays
 from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
 from circuits.interrupt import handle_interrupts
+from circuits.learning import efficacy, learning_rates, pacing_shifts, synapse_order
 from circuits.progress import Progress, duration_text
 from circuits.runfile import BIN_MS, Condition, Cycle, Run, measurable, resolve
-from circuits.stimuli import render
+from circuits.stimuli import render, sequence
 
 __all__ = [
+    "Result",
     "arrays_of",
     "evaluate",
     "rebuild_report",
@@ -52,6 +54,70 @@ _EDGE = 1e-9  # seconds by which rounding of the time grid may move a spike over
 # --- one condition, one seed ---------------------------------------------------------------------
 
 
+@dataclass
+class Result:
+    """What is kept of one run; the warm-up is left out of all but the recording.
+
+    Attributes
+    ----------
+    recording : Recording
+        Without its weights.
+    drive : (cycle, channel) array, Hz
+        Mean rate of the relay cells in the plus phase.
+    path : dict of str to array
+        In a run with blocks ``jump``, ``direction`` (cycle) and ``predictable`` (cycle, channel) of
+        the stimulus.
+    weights : dict of str to (source, target, weight)
+        By projection that learns: numbers of the cells (synapse,), and the weights at the start
+        and at the end of each block, (snapshot, synapse).
+    dw : (cycle, channel) array or None
+        Mean weight change onto the relay cells of the channel, each synapse weighted by the spikes
+        of its source in the cycle.
+    """
+
+    recording: Recording
+    drive: np.ndarray
+    path: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
+    dw: np.ndarray | None = None
+
+
+def _shown(condition: Condition, cycle: Cycle, seed: int) -> xr.Dataset:
+    """Return what is shown in all cycles; the first block begins with the warm-up."""
+    options = {"cycle_length": cycle.length * ms, "bin": BIN_MS * ms, "seed": seed,
+               "plus_start": cycle.plus}  # fmt: skip
+    if not condition.blocks:
+        return render(condition.stimulus, n_cycles=cycle.total, **options)
+    n_cycles = [block.cycles for block in condition.blocks]
+    n_cycles[0] += cycle.warmup
+    stimuli = [block.stimulus for block in condition.blocks]
+    return sequence(list(zip(stimuli, n_cycles, strict=True)), **options)
+
+
+def _arrays(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, xr.Dataset]:
+    """Return the arrays of a run, and what is shown in it."""
+    plan, learning = condition.plan, condition.learning
+    times = {"cycle_ms": cycle.length, "bin_ms": BIN_MS, "bins": plan.bins, "seed": seed}
+    arrays = draw_arrays(
+        condition.spec, plan, seed=seed, cycle_ms=cycle.length, regular=condition.regular,
+        learning=learning,
+    )  # fmt: skip
+    if condition.trained is not None:
+        _take_weights(arrays, condition, seed)
+    shown = _shown(condition, cycle, seed)
+    rate = shown["rate"].values
+    padding = np.repeat(rate[-1:], plan.bins - len(rate), axis=0)
+    arrays["stimulus"] = np.concatenate([rate, padding])
+    shift, shuffled = condition.pacing
+    arrays["pacing"] = pacing_shifts(shift, shuffled, **times)
+    if plan.learns:
+        learns = [False] * cycle.warmup
+        for block in condition.blocks:
+            learns += [block.learn] * block.cycles
+        arrays["learning"] = learning_rates(learning, learns, **times)
+    return arrays, shown
+
+
 def arrays_of(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, np.ndarray]:
     """Draw all numbers of one run.
 
@@ -69,25 +135,111 @@ def arrays_of(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, np.n
     drive : (cycle, channel) array, Hz
         Mean rate of the relay cells in the plus phase, warm-up left out.
     """
-    arrays = draw_arrays(
-        condition.spec, condition.plan, seed=seed, cycle_ms=cycle.length, regular=condition.regular
-    )
-    shown = render(
-        condition.stimulus, n_cycles=cycle.total, cycle_length=cycle.length * ms, bin=BIN_MS * ms,
-        seed=seed, plus_start=cycle.plus,
-    )  # fmt: skip
-    rate = shown["rate"].values
-    padding = np.repeat(rate[-1:], condition.plan.bins - len(rate), axis=0)
-    arrays["stimulus"] = np.concatenate([rate, padding])
+    arrays, shown = _arrays(condition, cycle, seed)
     return arrays, shown["drive"].values[cycle.warmup :]
 
 
-def _simulate_one(condition, cycle, seed, device, progress):
-    arrays, drive = arrays_of(condition, cycle, seed)
+def _simulate_one(condition, cycle, seed, device, progress) -> Result:
+    arrays, shown = _arrays(condition, cycle, seed)
     recording = run_plan(
         condition.plan, arrays, duration=cycle.duration, seed=seed, device=device, progress=progress
     )
-    return recording, drive
+    result = Result(recording, shown["drive"].values[cycle.warmup :])
+    if condition.blocks:
+        result.path = {
+            key: shown[key].values[cycle.warmup :] for key in ("jump", "direction", "predictable")
+        }
+    if condition.plan.learns:
+        _keep_weights(result, condition, cycle, arrays)
+    return result
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def _numbers(cells) -> dict[str, np.ndarray]:
+    """Return the number of every cell by its group and its index there."""
+    numbers = {}
+    for group in dict.fromkeys(cells.group.tolist()):
+        mine = cells.group == group
+        numbers[group] = np.full(int(cells.index[mine].max()) + 1, -1)
+        numbers[group][cells.index[mine]] = np.flatnonzero(mine)
+    return numbers
+
+
+def _endpoints(condition: Condition, arrays: Mapping) -> dict[str, tuple]:
+    """Return Synapses, part of them, and numbers of source and target cells by projection."""
+    numbers = _numbers(cells_of(condition.spec))
+    groups = {s.name: (s.source, s.target) for s in condition.plan.synapses}
+    found = {}
+    for projection, name, part in synapse_order(condition.spec, condition.plan):
+        ends = (
+            numbers[group][arrays[f"{name}.{key}"][part]]
+            for key, group in zip("ij", groups[name], strict=True)
+        )
+        found[projection] = (name, part, *ends)
+    return found
+
+
+def _take_weights(arrays: dict, condition: Condition, seed: int) -> None:
+    """Put the weights of a finished run in place of the first weights."""
+    trained = condition.trained
+    found = trained.read(seed, condition.name)
+    for projection, (name, part, source, target) in _endpoints(condition, arrays).items():
+        if projection not in found:
+            continue
+        *there, weight = found[projection]
+        if any(not np.array_equal(a, b) for a, b in zip(there, (source, target), strict=True)):
+            raise InputError(
+                f"weights: {trained.folder}: '{projection}' has other synapses there; size, scale,"
+                " n_x and wiring must be those of that run"
+            )
+        arrays[f"{name}.w"][part] = weight
+        arrays[f"{name}.efficacy"][part] = efficacy(condition.learning.efficacy, weight)
+
+
+def check_weights(run: Run) -> None:
+    """Raise, before anything runs, if first weights belong to a circuit of other wiring.
+
+    Raises
+    ------
+    InputError
+    """
+    seen = set()
+    for condition in run.conditions:
+        for seed in run.seeds if condition.trained is not None else ():
+            if (key := (condition.trained, condition.plan.digest, seed)) not in seen:
+                seen.add(key)
+                _arrays(condition, run.cycle, seed)
+
+
+def _keep_weights(result: Result, condition: Condition, cycle: Cycle, arrays: Mapping) -> None:
+    """Reduce the weights of every cycle to what is kept; leave none in the recording."""
+    cells = cells_of(condition.spec)
+    spike_time, spike_neuron = _spikes(result.recording, cells)
+    n_neuron = len(cells.population)
+    phases = np.array([cycle.plus, 1 - cycle.plus])[:, None] * cycle.length * 1e-3
+    spikes = (segment(spike_time, spike_neuron, n_neuron, cycle) * phases).sum(1)
+    relay = {p.name for p in condition.spec.populations if p.cell == "TRC"}
+    at = np.cumsum([cycle.warmup, *(block.cycles for block in condition.blocks)])
+    shape = (cycle.count, condition.spec.channels)
+    change, total = np.zeros(shape), np.zeros(shape)
+    for projection, (name, part, source, target) in _endpoints(condition, arrays).items():
+        noted = result.recording.weights[name]
+        if len(noted) != cycle.total + 1:
+            raise DeviceError(f"{name}: weights of {len(noted)} times, not {cycle.total + 1}")
+        noted = noted[:, part]
+        result.weights[projection] = source, target, noted[at].astype(np.float32)
+        if cells.population[target[0]] not in relay:
+            continue
+        steps = np.diff(noted[cycle.warmup :], axis=0)
+        channel = cells.position[target]
+        for k in range(cycle.count):
+            weight = spikes[k, source]
+            total[k] += np.bincount(channel, weight, shape[1])
+            change[k] += np.bincount(channel, weight * steps[k], shape[1])
+    result.dw = np.divide(change, total, out=np.zeros(shape), where=total > 0)
+    result.recording.weights = {}
 
 
 # --- many of them, in processes of their own -----------------------------------------------------
@@ -165,7 +317,7 @@ def simulate(
     Returns
     -------
     ds : Dataset
-        See `to_dataset`.
+        See `to_dataset`; with blocks, the scores of `analysis.prediction.add_scores` too.
     info : dict
         Wall times (s) and the realtime factor.
 
@@ -185,7 +337,7 @@ def simulate(
 
     def done_one(number, result):
         condition, _, seed, _ = work[number]
-        wall = result[0].wall["run"]
+        wall = result.recording.wall["run"]
         if not progress.terminal:
             progress.note(
                 f"{run.name}: {condition.name}, seed {seed}: {run.cycle.duration:g} s in"
@@ -205,7 +357,7 @@ def simulate(
             results.append(_simulate_one(*job, within))
             done_one(k, results[-1])
     elapsed = time.perf_counter() - started - built
-    run_walls = [r.wall["run"] for r, _ in results]
+    run_walls = [result.recording.wall["run"] for result in results]
     info = {
         "wall_s": {
             "compile": round(built, 2),
@@ -217,7 +369,9 @@ def simulate(
         "jobs": n,
         "programs": sorted({c.plan.digest for c in run.conditions}),
     }
-    return to_dataset(run, results), info
+    from analysis.prediction import add_scores
+
+    return add_scores(to_dataset(run, results)), info
 
 
 def _build_all(run: Run, progress: Progress) -> None:
@@ -269,12 +423,11 @@ def segment(time_s, neuron, n_neuron: int, cycle: Cycle) -> np.ndarray:
 
 def _spikes(recording: Recording, cells) -> tuple[np.ndarray, np.ndarray]:
     """Return times and numbers of all cells, in order of time, then cell."""
+    number = _numbers(cells)
     times, numbers = [], []
     for group, (index, t) in recording.spikes.items():
-        number = np.full(int(cells.index[cells.group == group].max()) + 1, -1)
-        number[cells.index[cells.group == group]] = np.flatnonzero(cells.group == group)
         times.append(t)
-        numbers.append(number[index])
+        numbers.append(number[group][index])
     t, n = np.concatenate(times), np.concatenate(numbers).astype(np.int32)
     order = np.lexsort((n, t))
     return t[order], n[order]
@@ -324,13 +477,80 @@ def _projection_rows(spec) -> list[dict]:
     ]
 
 
-def to_dataset(run: Run, results: Sequence[tuple[Recording, np.ndarray]]) -> xr.Dataset:
+def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict]:
+    """Return variables and coordinates of a run with blocks; see `analysis.schema`."""
+    blocks = run.conditions[0].blocks
+    if not blocks:
+        return {}, {}
+    shape = (len(run.conditions), len(run.seeds))
+    dims = ("condition", "seed", "cycle")
+    one = {"units": "1"}
+
+    def stacked(values):
+        values = list(values)
+        return np.stack(values).reshape(*shape, *values[0].shape)
+
+    n_cycles = [block.cycles for block in blocks]
+    rates = np.zeros((shape[0], run.cycle.count))
+    for c, condition in enumerate(run.conditions):
+        if condition.learning is not None:
+            learns = [block.learn for block in condition.blocks]
+            rates[c] = np.repeat(learns, n_cycles) * condition.learning.rate
+    variables = {
+        "learning": (("condition", "cycle"), rates, one | {"long_name": "learning rate"}),
+        "jump": (dims, stacked(r.path["jump"] for r in results), one),
+        "direction": (dims, stacked(r.path["direction"] for r in results), one),
+        "predictable": (
+            (*dims, "position"), stacked(r.path["predictable"] for r in results), one,
+        ),
+    }  # fmt: skip
+    coordinates = {
+        "block": [block.name for block in blocks],
+        "cycle_block": ("cycle", np.repeat(np.arange(len(blocks), dtype=np.int32), n_cycles), one),
+    }
+    # conditions may learn with other projections, in the order of the anatomy
+    order = [p.name for p in run.conditions[0].spec.projections]
+    first: dict[str, Result] = {}
+    for result in results:
+        for projection in result.weights:
+            first.setdefault(projection, result)
+    names = sorted(first, key=order.index)
+    if not names:
+        return variables, coordinates
+    size = [first[name].weights[name][0].size for name in names]
+    begin = dict(zip(names, np.cumsum([0, *size[:-1]]), strict=True))
+    weight = np.full((*shape, len(blocks) + 1, sum(size)), np.nan, np.float32)
+    ends = np.zeros((2, shape[1], sum(size)), np.int32)
+    for k, result in enumerate(results):
+        c, s = divmod(k, shape[1])
+        for name, (source, target, values) in result.weights.items():
+            part = slice(begin[name], begin[name] + source.size)
+            weight[c, s, :, part] = values
+            ends[:, s, part] = source, target
+    silent = np.zeros_like(results[0].drive)
+    variables |= {
+        "weight": (("condition", "seed", "snapshot", "synapse"), weight, one),
+        "synapse_source": (("seed", "synapse"), ends[0], one),
+        "synapse_target": (("seed", "synapse"), ends[1], one),
+        "dw": (
+            (*dims, "position"), stacked(silent if r.dw is None else r.dw for r in results),
+            one | {"long_name": "mean weight change onto the relay cells, by presynaptic spikes"},
+        ),
+    }  # fmt: skip
+    coordinates |= {
+        "snapshot": ["start", *(block.name for block in blocks)],
+        "synapse_projection": ("synapse", np.repeat(np.array(names), size)),
+    }
+    return variables, coordinates
+
+
+def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
     """Put the recordings of all conditions and seeds together.
 
     Parameters
     ----------
     run : Run
-    results : sequence of (Recording, (cycle, channel) array)
+    results : sequence of Result
         In the order of conditions, then seeds.
 
     Returns
@@ -341,7 +561,9 @@ def to_dataset(run: Run, results: Sequence[tuple[Recording, np.ndarray]]) -> xr.
         (condition, seed, cycle, phase, neuron), Hz; ``stimulus`` (condition, seed, cycle,
         position), Hz: mean rate of the relay cells in the plus phase; ``cycle_start`` and
         ``plus_start`` (cycle), s; labels of every cell on dim neuron. The tables of the first
-        condition's circuit are attributes.
+        condition's circuit are attributes. A run with blocks has the variables of learning runs
+        that `analysis.schema` lists; of a condition in which a synapse does not learn, its weight
+        is NaN.
     """
     spec, cycle = run.conditions[0].spec, run.cycle
     cells = cells_of(spec)
@@ -351,10 +573,10 @@ def to_dataset(run: Run, results: Sequence[tuple[Recording, np.ndarray]]) -> xr.
     rate = np.empty((*shape, cycle.count, 2, n_neuron), np.float32)
     stimulus = np.empty((*shape, cycle.count, spec.channels))
     parts: dict[str, list] = {k: [] for k in ("time", "neuron", "seed", "condition")}
-    for k, (recording, drive) in enumerate(results):
+    for k, result in enumerate(results):
         c, s = divmod(k, len(run.seeds))
-        t, n = _spikes(recording, cells)
-        rate[c, s], stimulus[c, s] = segment(t, n, n_neuron, cycle), drive
+        t, n = _spikes(result.recording, cells)
+        rate[c, s], stimulus[c, s] = segment(t, n, n_neuron, cycle), result.drive
         parts["time"].append(t)
         parts["neuron"].append(n)
         parts["seed"].append(np.full(t.size, run.seeds[s], np.int64))
@@ -362,6 +584,7 @@ def to_dataset(run: Run, results: Sequence[tuple[Recording, np.ndarray]]) -> xr.
     joined = {key: np.concatenate(values) for key, values in parts.items()}
     start = (cycle.warmup + np.arange(cycle.count)) * cycle.length * 1e-3
     dims = ("condition", "seed", "cycle")
+    variables, coordinates = _learning_variables(run, results)
 
     def of_cells(key):
         return "neuron", np.array([str(getattr(label[p], key)) for p in cells.population])
@@ -377,6 +600,7 @@ def to_dataset(run: Run, results: Sequence[tuple[Recording, np.ndarray]]) -> xr.
                 (*dims, "position"), stimulus,
                 {"units": "Hz", "long_name": "mean rate of the relay cells in the plus phase"},
             ),
+            **variables,
         },
         coords={
             "population": ("neuron", cells.population.astype(str)),
@@ -389,6 +613,7 @@ def to_dataset(run: Run, results: Sequence[tuple[Recording, np.ndarray]]) -> xr.
             "phase": list(PHASES),
             "seed": ("seed", np.array(run.seeds, np.int64), {"units": "1"}),
             "condition": [c.name for c in run.conditions],
+            **coordinates,
         },
         attrs={
             "name": run.name,
@@ -421,6 +646,7 @@ def check_criteria(run: Run) -> None:
     if run.experiment == "synapse":
         import analysis.synapse  # noqa: F401  registers its observables
     names = [p.name for p in run.conditions[0].spec.populations] if run.conditions else []
+    blocks = [block.name for block in run.conditions[0].blocks] if run.conditions else []
     for criterion in run.criteria:
         where = f"{run.file}: criterion '{criterion['id']}'"
         arguments = criterion.get("args") or {}
@@ -432,6 +658,7 @@ def check_criteria(run: Run) -> None:
                     for name in [value] if isinstance(value, str) else value:
                         if not (key == "outcome" and name == "stimulus"):
                             schema.resolve(name, names)
+                _check_block_names(found, arguments, blocks)
         except schema.AnalysisError as error:
             raise InputError(f"{where}: {error}") from None
         # a deviation from a reference condition has no unit
@@ -439,6 +666,21 @@ def check_criteria(run: Run) -> None:
         unit = criterion.get("unit", expected)
         if unit != expected:
             raise InputError(f"{where}: unit '{unit}', but '{found.name}' here has '{expected}'")
+
+
+def _check_block_names(found, arguments: Mapping, blocks: Sequence[str]) -> None:
+    """Raise AnalysisError if an argument of an observable names a block that is not there."""
+    from analysis import schema
+
+    if "block" not in found.arguments:
+        return
+    # of weights there are some before the first block
+    valid = ["start", *blocks] if "projection" in found.arguments else list(blocks)
+    for key in ("block", "reference", "of_block"):
+        name = arguments.get(key)
+        if name is not None and name not in valid:
+            known = schema.nearest(name, valid) if blocks else "; this run has no blocks"
+            raise schema.AnalysisError(f"args {key}: no block '{name}'{known}")
 
 
 def evaluate(experiment: str, ds: xr.Dataset, criteria: Iterable[Mapping]) -> list[dict]:
@@ -569,8 +811,11 @@ def run_file(
         raise InputError(f"--jobs {jobs} is below 1")
     if run.experiment == "circuit":
         _check_device(run)
+        check_weights(run)
     check_criteria(run)
     document = run.document | {"device": run.device, "conditions": [c.name for c in run.conditions]}
+    if "blocks" in document:
+        document["blocks"] = list(document["blocks"].items())  # their order counts
     folder = store.run_folder(run.name, document, out)
     store.check_writable(folder)
     progress = progress or Progress()

@@ -3,6 +3,9 @@
 A run file is TOML. Everything but ``cycle``, ``size``, ``scale``, ``seeds`` and ``device`` may be
 said again in a ``[[condition]]``, for that condition alone. Keys are strict: a mistake is told in
 one line, before anything runs.
+
+A run that learns has a table ``[plasticity]``, and tables ``[blocks.NAME]`` of training and test,
+which follow one another in the order of the file.
 """
 
 from __future__ import annotations
@@ -21,12 +24,15 @@ from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 from circuits.catalogue import find_run, read_run
 from circuits.device import DEVICES
+from circuits.learning import Learning, Trained
 from circuits.plan import Plan, make_plan
+from circuits.plasticity.rules import RULES, rule
 from circuits.spec import SIZES, CircuitSpec, load_circuit
 from circuits.stimuli import Stimulus
 
 __all__ = [
     "BIN_MS",
+    "Block",
     "Condition",
     "Cycle",
     "Run",
@@ -46,8 +52,11 @@ EXPERIMENTS = ("circuit", "synapse")
 _ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "device", "cycle",
          "condition", "criteria")  # fmt: skip
 _AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
-          "lesions")  # fmt: skip
+          "lesions", "plasticity", "blocks", "pacing")  # fmt: skip
 _CYCLE = ("length", "plus", "count", "warmup")
+_BLOCK = ("cycles", "learn", "stimulus")
+_PLASTICITY = (*(field.name for field in fields(Learning)), "weights", "snapshot", "condition")
+_PACING = ("shift", "shuffled")
 _POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str}  # fmt: skip
@@ -102,6 +111,25 @@ class Cycle:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Cycles that belong together.
+
+    Attributes
+    ----------
+    name : str
+    cycles : int
+    learn : bool
+        Whether the plastic synapses learn in it.
+    stimulus : Stimulus
+    """
+
+    name: str
+    cycles: int
+    learn: bool
+    stimulus: Stimulus
+
+
+@dataclass(frozen=True)
 class Condition:
     """One way to run the circuit.
 
@@ -115,6 +143,13 @@ class Condition:
         Inputs fire regularly instead of as Poisson processes.
     lesions : tuple of str
         As the run file names them.
+    blocks : tuple of Block
+        Empty where the run file has neither blocks nor plasticity.
+    learning : Learning or None
+    trained : Trained or None
+        Where the first weights come from, if not from the seed.
+    pacing : (float, bool)
+        Shift of the rhythmic inputs, in cycles, and whether another is drawn for each cycle.
     """
 
     name: str
@@ -124,6 +159,10 @@ class Condition:
     stimulus: Stimulus
     regular: bool
     lesions: tuple[str, ...]
+    blocks: tuple[Block, ...] = ()
+    learning: Learning | None = None
+    trained: Trained | None = None
+    pacing: tuple[float, bool] = (0.0, False)
 
 
 @dataclass(frozen=True)
@@ -464,6 +503,109 @@ def _cells(spec: CircuitSpec, table, where: str) -> CircuitSpec:
     return replace(spec, cells=tuple(changed))
 
 
+def _check_gate(gate: float, cycle: Cycle) -> None:
+    last = cycle.length - BIN_MS
+    near = min(max(round(gate / BIN_MS) * BIN_MS, 0.0), last)
+    if not 0 <= gate <= last:
+        raise InputError(
+            f"gate: {gate:g} ms; valid in a cycle of {cycle.length:g} ms: 0 to {last:g} ms"
+        )
+    if abs(gate - near) > 1e-9:
+        raise InputError(
+            f"gate: {gate:g} ms is no multiple of {BIN_MS:g} ms; nearest valid: {near:g} ms"
+        )
+
+
+def _plasticity(
+    table, spec: CircuitSpec, cycle: Cycle, where: str, folder: Path
+) -> tuple[Learning | None, Trained | None]:
+    """Return what learns, and where its first weights come from."""
+    if table is None:
+        return None, None
+    _keys(table, _PLASTICITY, where)
+    default = Learning()
+    values = {}
+    for key in ("rule", "efficacy", "timing"):
+        values[key] = _text(table.get(key, getattr(default, key)), f"{where} {key}")
+    _chosen(values["rule"], tuple(RULES), f"{where} rule:", "rule")
+    for key in ("rate", "start", "start_sd", "gain"):
+        values[key] = _number(table.get(key, getattr(default, key)), f"{where} {key}")
+    values["gate"] = _quantity(table.get("gate", f"{default.gate} ms"), ms, f"{where} gate")
+    names = table.get("projections", list(default.projections))
+    if not isinstance(names, list | tuple) or not names:
+        raise InputError(f"{where} projections: expected a list of names, found {names!r}")
+    values["projections"] = tuple(_text(name, f"{where} projections") for name in names)
+    parameters = rule(values["rule"]).table
+    changed = []
+    here = f"{where} values"
+    for key, value in _keys(table.get("values", {}), tuple(parameters), here).items():
+        unit = parameters.parameter(key).unit
+        unit = None if unit == "1" else parse_unit(unit)
+        changed.append((key, _quantity(value, unit, f"{here} {key}")))
+    try:
+        learning = Learning(**values, values=tuple(changed))
+        learning.chosen(spec)
+        if learning.gated:
+            _check_gate(learning.gate, cycle)
+    except InputError as error:
+        raise InputError(f"{where} {error}") from None
+    source = {key: _text(table.get(key, ""), f"{where} {key}") for key in _PLASTICITY[-3:]}
+    if not source["weights"]:
+        for key in _PLASTICITY[-2:]:
+            if source[key]:
+                raise InputError(f"{where} {key}: needs 'weights', the folder of a finished run")
+        return learning, None
+    path = Path(source["weights"])
+    if not path.is_absolute() and not path.exists() and (folder / path).exists():
+        path = folder / path
+    return learning, Trained(str(path), source["snapshot"], source["condition"])
+
+
+def _first_weights(trained: Trained, learning: Learning, spec, seeds, name: str, where: str):
+    """Raise, before anything runs, if the first weights of a seed are not to be had."""
+    mine = [spec.projections[k].name for k in learning.chosen(spec)]
+    for seed in seeds:
+        try:
+            found = trained.read(seed, name)
+        except InputError as error:
+            raise InputError(f"{where} {error}") from None
+        if not set(found) & set(mine):
+            raise InputError(
+                f"{where} weights: {trained.folder}: has weights of {', '.join(found) or 'none'},"
+                f" but here {', '.join(mine)} learns"
+            )
+
+
+def _blocks(table, settings: Mapping, spec: CircuitSpec, cycle: Cycle, at: str, run: dict):
+    """Return the blocks of a condition."""
+    where = f"{at} [blocks]"
+    found = []
+    for name, cycles in run["blocks"].items():
+        here = f"{where} '{name}'"
+        own = table.get(name, {})
+        stimulus = own.get("stimulus", {})
+        if not isinstance(stimulus, Mapping):
+            raise InputError(f"{here} stimulus: expected a table, found {stimulus!r}")
+        shown, other = _stimulus(
+            {**settings["stimulus"], **stimulus}, run["size"], run["scale"], f"{here} stimulus",
+            run["folder"],
+        )  # fmt: skip
+        if (other.n_x, other.polarities) != (spec.n_x, spec.polarities):
+            raise InputError(
+                f"{here} stimulus: {other.n_x} positions x {len(other.polarities)} polarities, but"
+                f" [stimulus] has {spec.n_x} x {len(spec.polarities)}; n_x and polarities must"
+                " agree"
+            )
+        found.append(Block(name, cycles, _flag(own.get("learn", True), f"{here} learn"), shown))
+    return tuple(found)
+
+
+def _pacing(table, where: str) -> tuple[float, bool]:
+    _keys(table, _PACING, where)
+    shift = _number(table.get("shift", 0.0), f"{where} shift")
+    return shift, _flag(table.get("shuffled", False), f"{where} shuffled")
+
+
 def _condition(settings: Mapping, name: str, meaning: str, run: dict) -> Condition:
     """Return a condition from the merged tables of the file and of the condition itself."""
     begin, cycle = run["begin"], run["cycle"]
@@ -481,15 +623,28 @@ def _condition(settings: Mapping, name: str, meaning: str, run: dict) -> Conditi
     spec = _lesions(spec, settings["lesions"], f"{at} lesions")
     spec = _cells(spec, settings["cells"], f"{at} [cells]")
     integration = _keys(settings["integration"], ("method", "dt"), f"{at} [integration]")
+    learning, trained = _plasticity(
+        settings["plasticity"], spec, cycle, f"{at} [plasticity]", run["folder"]
+    )
+    if trained is not None and run["wanted"](name):
+        _first_weights(trained, learning, spec, run["seeds"], name, f"{at} [plasticity]")
+    blocks = _blocks(settings["blocks"], settings, spec, cycle, at, run)
+    pacing = _pacing(settings["pacing"], f"{at} [pacing]")
     where = f"{at} [integration]"
     method = _chosen(integration.get("method", "staggered"), tuple(METHODS), where, "method")
     dt = integration.get("dt")
     dt = None if dt is None else _quantity(dt, ms, f"{where} dt")
     try:
-        plan = make_plan(spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt)
+        plan = make_plan(
+            spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt, learning=learning,
+            noted_ms=cycle.length,
+        )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return Condition(name, meaning, spec, plan, stimulus, regular, tuple(settings["lesions"]))
+    return Condition(
+        name, meaning, spec, plan, stimulus, regular, tuple(settings["lesions"]), blocks, learning,
+        trained, pacing,
+    )  # fmt: skip
 
 
 def _criteria(entries, where: str, conditions: Sequence[str] | None) -> tuple[dict, ...]:
@@ -555,8 +710,19 @@ def _complete(document: Mapping) -> dict:
     return complete
 
 
+def _other_rule(base, own) -> bool:
+    """Tell if a condition has another rule, of which the parameters in ``base`` are none."""
+    if not (isinstance(base, dict) and isinstance(own, Mapping)):
+        return False
+    before = base.get("rule", Learning().rule)
+    return own.get("rule", before) != before
+
+
 def _merged(base: dict, own: Mapping, where: str) -> dict:
     settings = {key: copy.deepcopy(base[key]) for key in _AGAIN}
+    settings["plasticity"] = settings["plasticity"] or ({} if "plasticity" in own else None)
+    if _other_rule(settings["plasticity"], own.get("plasticity")):
+        settings["plasticity"].pop("values", None)
     for key in _AGAIN:
         if key not in own:
             continue
@@ -612,7 +778,18 @@ def resolve(
     if experiment == "synapse":
         return _resolve_synapse(document, path, cycles, conditions)
     _keys(document, (*_ONCE, *_AGAIN), path.name)
+    if document.get("blocks") and "count" in (document.get("cycle") or ()):
+        raise InputError(f"{begin} [cycle] count: with blocks it is the sum of their cycles;"
+                         " leave it out")  # fmt: skip
     document = _complete({"experiment": experiment, **document})
+    given = _block_cycles(document, begin)
+    blocks = given
+    if cycles is not None:
+        blocks = _scaled(given, _whole(cycles, 1, "--cycles"))
+    if given:
+        for name, n in blocks.items():
+            document["blocks"][name]["cycles"] = n
+        cycles = sum(blocks.values())
     if cycles is not None and isinstance(document["cycle"], dict):
         document["cycle"]["count"] = cycles
     for key in ("name", "claim", "source"):
@@ -625,7 +802,9 @@ def resolve(
         raise InputError(f"{begin} scale: {document['scale']} is not above 0")
     document["seeds"] = list(_seeds(document["seeds"], f"{begin} seeds"))
     cycle = _cycle(document["cycle"], f"{begin} [cycle]")
-    resolved = _conditions(document, begin, cycle, path.parent, conditions)
+    if not given and _learns(document):
+        blocks = {"all": cycle.count}
+    resolved = _conditions(document, begin, cycle, path.parent, conditions, given, blocks)
     names = [c.name for c in resolved]
     criteria = _criteria(document["criteria"], f"{begin} criterion", _names(document))
     criteria = measurable(criteria, names, _names(document)[0])
@@ -634,6 +813,43 @@ def resolve(
         document["size"], float(document["scale"]), tuple(document["seeds"]), document["device"],
         cycle, resolved, criteria, document,
     )  # fmt: skip
+
+
+def _block_cycles(document: Mapping, begin: str) -> dict[str, int]:
+    """Return the cycles of each block, as the run file has them."""
+    where = f"{begin} [blocks]"
+    table = document.get("blocks", {})
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where}: expected tables [blocks.NAME], found {table!r}")
+    found = {}
+    for name, own in table.items():
+        here = f"{where} '{name}'"
+        if not name or name == "start":
+            raise InputError(f"{here}: no name for a block; 'start' are the weights before them")
+        _keys(own, _BLOCK, here)
+        if "cycles" not in own:
+            raise InputError(f"{here}: no key 'cycles'")
+        found[name] = _whole(own["cycles"], 1, f"{here} cycles")
+    return found
+
+
+def _scaled(blocks: Mapping[str, int], total: int) -> dict[str, int]:
+    """Return blocks of the same proportions and so many cycles in all, each of one at least."""
+    before, whole = 0, sum(blocks.values())
+    scaled = {}
+    for name, n in blocks.items():
+        after = before + n
+        scaled[name] = max(1, round(total * after / whole) - round(total * before / whole))
+        before = after
+    return scaled
+
+
+def _learns(document: Mapping) -> bool:
+    """Tell if any condition has plasticity."""
+    entries = document["condition"]
+    entries = entries if isinstance(entries, list) else []
+    tables = [document, *(entry for entry in entries if isinstance(entry, Mapping))]
+    return any("plasticity" in table for table in tables)
 
 
 def measurable(criteria: Iterable[Mapping], conditions: Sequence[str], first: str) -> tuple:
@@ -659,7 +875,33 @@ def _names(document: Mapping) -> list[str]:
     return [entry["name"] for entry in document["condition"]] or ["baseline"]
 
 
-def _conditions(document, begin, cycle, folder, wanted) -> tuple[Condition, ...]:
+def _check_blocks(entry: Mapping, given: Mapping[str, int], at: str) -> None:
+    """Raise if a condition says of the blocks what only the whole run can say."""
+    for name, own in _keys(entry.get("blocks", {}), tuple(given), f"{at} [blocks]").items():
+        here = f"{at} [blocks] '{name}'"
+        cycles = _keys(own, _BLOCK, here).get("cycles", given[name])
+        if cycles != given[name]:
+            raise InputError(f"{here} cycles: {cycles}, but {given[name]} in the other conditions;"
+                             " the cycles of a block are the same in all")  # fmt: skip
+
+
+def _check_wiring(found: Sequence[Condition], begin: str) -> None:
+    """Raise if a projection that learns has other synapses in another condition."""
+    known: dict[str, tuple] = {}
+    for condition in found:
+        for number in condition.learning.chosen(condition.spec) if condition.learning else ():
+            p = condition.spec.projections[number]
+            mine = p.indegree, p.topography
+            first, other = known.setdefault(p.name, (condition.name, mine))
+            if mine != other:
+                raise InputError(
+                    f"{begin} condition '{condition.name}': '{p.name}' learns with indegree"
+                    f" {mine[0]} and topography '{mine[1]}', but in '{first}' with {other[0]} and"
+                    f" '{other[1]}'; they must agree"
+                )
+
+
+def _conditions(document, begin, cycle, folder, wanted, given, blocks) -> tuple[Condition, ...]:
     entries = document["condition"]
     if not isinstance(entries, list):
         raise InputError(f"{begin} condition: expected [[condition]] tables")
@@ -673,6 +915,7 @@ def _conditions(document, begin, cycle, folder, wanted) -> tuple[Condition, ...]
                 raise InputError(f"{at}: '{key}' is the same in all conditions;"
                                  f" valid here: {', '.join(_AGAIN)}")  # fmt: skip
         _keys(entry, ("name", "meaning", *_AGAIN), at)
+        _check_blocks(entry, given, at)
     entries = entries or [{"name": "baseline"}]
     names = [entry["name"] for entry in entries]
     if len(set(names)) != len(names):
@@ -680,9 +923,12 @@ def _conditions(document, begin, cycle, folder, wanted) -> tuple[Condition, ...]
     for name in wanted or ():
         _chosen(name, names, begin, "condition")
     run = {"begin": begin, "cycle": cycle, "size": document["size"],
-           "scale": float(document["scale"]), "folder": folder,
+           "scale": float(document["scale"]), "folder": folder, "blocks": blocks,
+           "seeds": document["seeds"], "wanted": lambda name: not wanted or name in wanted,
            "several": bool(document["condition"])}  # fmt: skip
-    base = {key: document[key] for key in _AGAIN}
+    base = {key: document.get(key, {}) for key in _AGAIN} | {
+        "plasticity": document.get("plasticity")
+    }
     found = []
     for entry in entries:
         merged = _merged(base, entry, f"{begin} condition '{entry['name']}'")
@@ -693,6 +939,7 @@ def _conditions(document, begin, cycle, folder, wanted) -> tuple[Condition, ...]
                 f" '{found[0].name}' has {found[0].spec.channels}; n_x and polarities must agree"
             )
         found.append(one)
+    _check_wiring(found, begin)
     return tuple(c for c in found if not wanted or c.name in wanted)
 
 

@@ -146,7 +146,7 @@ def canned(monkeypatch):
 
     def run_plan(plan, arrays, **options):
         nothing = np.array([], dtype=np.int32), np.array([])
-        return device.Recording({g.name: nothing for g in plan.groups}, {}, {"run": 1.0})
+        return device.Recording({g.name: nothing for g in plan.groups}, wall={"run": 1.0})
 
     monkeypatch.setattr(run, "run_plan", run_plan)
 

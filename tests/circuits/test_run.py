@@ -51,14 +51,15 @@ def recorded(run, rng):
         i = rng.integers(g.n, size=n).astype(np.int32)
         order = np.lexsort((i, t))
         spikes[g.name] = i[order], t[order]
-    return Recording(spikes, {}, {"run": 1.0})
+    return Recording(spikes, wall={"run": 1.0})
 
 
 @pytest.fixture(scope="module")
 def results(small):
     rng = np.random.default_rng(1)
     channels = small.conditions[0].spec.channels
-    return [(recorded(small, rng), rng.random((small.cycle.count, channels))) for _ in range(4)]
+    shape = small.cycle.count, channels
+    return [driver.Result(recorded(small, rng), rng.random(shape)) for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +83,11 @@ def test_dataset_has_the_shape_that_analysis_expects(dataset, small):
 def test_every_spike_is_of_the_cell_that_fired_it(dataset, small, results):
     cells = cells_of(small.conditions[0].spec)
     one = schema.select(dataset, seed=4, condition="cut")
-    recording, drive = results[3]
-    assert np.array_equal(one["stimulus"].values, drive)
-    assert one.sizes["spike"] == sum(len(t) for _, t in recording.spikes.values())
+    spikes = results[3].recording.spikes
+    assert np.array_equal(one["stimulus"].values, results[3].drive)
+    assert one.sizes["spike"] == sum(len(t) for _, t in spikes.values())
     for cell in (0, 70, 200, len(cells.population) - 1):
-        index, time = recording.spikes[cells.group[cell]]
+        index, time = spikes[cells.group[cell]]
         expected = time[index == cells.index[cell]]
         mine = one["spike_time"].values[one["spike_neuron"].values == cell]
         assert np.array_equal(np.sort(mine), np.sort(expected))
@@ -158,8 +159,9 @@ unit = "Hz"
 
 
 def spikes(run, seed, device, progress=None):
-    recording, _ = driver._simulate_one(run.conditions[0], run.cycle, seed, device, progress)
-    return recording.spikes
+    return driver._simulate_one(
+        run.conditions[0], run.cycle, seed, device, progress
+    ).recording.spikes
 
 
 def same(a, b):
