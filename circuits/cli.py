@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--size", metavar="SIZE", help="tiny or column")
     run.add_argument("--device", metavar="DEVICE", help="numpy, cython, cpp or cuda")
     run.add_argument("--seeds", metavar="SEEDS", help="such as 1-5,8")
-    run.add_argument("--cycles", metavar="N", type=int, help="theta cycles to analyse")
+    run.add_argument("--cycles", metavar="N", type=int,
+                     help="theta cycles to analyse; blocks keep their proportions, with one"
+                          " cycle at least in each")  # fmt: skip
     run.add_argument("--conditions", metavar="NAMES", help="only these, separated by commas")
     run.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
                      help="change any key of the file, e.g. stimulus.contrast=0.5")  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from analysis import schema
 from cells.parameters import InputError
-from circuits import cli, device, store
+from circuits import assemble, cli, device, store
 from circuits import run as driver
 from circuits.assemble import cells_of
 from circuits.learning import pacing_shifts, synapse_order
@@ -78,6 +78,19 @@ plasticity.rate = 0
 """
         )
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rests():
+    """Look for the resting potential of each cell class once."""
+    known = {}
+
+    def resting_potential(cell, find=assemble.resting_potential):
+        return known[cell.name] if cell.name in known else known.setdefault(cell.name, find(cell))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble, "resting_potential", resting_potential)
+        yield
 
 
 # --- run files -----------------------------------------------------------------------------------
