@@ -63,6 +63,8 @@ class Learning:
         First weights, 0 to 1.
     gain : float
         Conductance at weight one, in conductances of the anatomy table.
+    bounds : float
+        Exponent of the bounds of the weight: 0 hard, 1 soft.
     """
 
     rule: str = "kinase_difference"
@@ -75,6 +77,7 @@ class Learning:
     start: float = 0.05
     start_sd: float = 0.02
     gain: float = 1.0
+    bounds: float = 1.0
 
     def __post_init__(self):
         """Refuse what no circuit could learn with."""
@@ -84,8 +87,9 @@ class Learning:
         ):  # fmt: skip
             if value not in valid:
                 raise InputError(f"{key}: unknown '{value}'{nearest(value, valid)}")
-        if not 0 <= self.start <= 1:
-            raise InputError(f"start: {self.start:g} is outside [0, 1]")
+        for key in ("start", "bounds"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InputError(f"{key}: {getattr(self, key):g} is outside [0, 1]")
         for key in ("rate", "start_sd", "gain"):
             if not getattr(self, key) >= 0:
                 raise InputError(f"{key}: {getattr(self, key):g} is below 0")
@@ -132,10 +136,10 @@ class Learning:
             chosen = chosen.with_values(
                 **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
             )
-        options = {"lr": f"{LEARNING_RATE}(t)", "tag": TAG}
-        if self.rule.startswith("kinase"):
+        options = {"lr": f"{LEARNING_RATE}(t)", "tag": TAG, "bounds": self.bounds}
+        if self.rule.startswith("kinase") or self.rule == "bcm":
             options["traces"] = "synapse"
-            if not chosen.lead > 0:
+            if self.rule != "bcm" and not chosen.lead > 0:
                 options["gate"] = 0 * ms  # the circuit has its own; the default would be outside
         try:
             code = chosen.brian2(**options)
@@ -175,7 +179,7 @@ def brian_namespace(found) -> dict:
 
 def learning_rates(
     learning: Learning,
-    learns: Sequence[bool],
+    learns: Sequence[float],
     *,
     cycle_ms: float,
     bin_ms: float,
@@ -187,7 +191,8 @@ def learning_rates(
     Parameters
     ----------
     learning : Learning
-    learns : (cycle,) sequence of bool
+    learns : (cycle,) sequence of float
+        Factor of the rate.
     cycle_ms, bin_ms : float
     bins : int
         Capacity of the program.
@@ -202,16 +207,18 @@ def learning_rates(
     """
     per_cycle = round(cycle_ms / bin_ms)
     rates = np.zeros((-(-bins // per_cycle), per_cycle))
+    learns = np.asarray(learns, float)
     rows = np.flatnonzero(learns)
+    own = learning.rate * learns[rows]
     if learning.gated:
         gate = np.full(len(rates), round(learning.gate / bin_ms))
         if not 0 <= gate[0] < per_cycle:
             raise InputError(f"gate: {learning.gate:g} ms is outside the cycle of {cycle_ms:g} ms")
         if learning.timing == "shuffled":
             gate = np.random.default_rng([seed, 6]).integers(per_cycle, size=len(rates))
-        rates[rows, gate[rows]] = learning.rate
+        rates[rows, gate[rows]] = own
     else:
-        rates[rows] = learning.rate
+        rates[rows] = own[:, None]
     return rates.ravel()[:bins]
 
 

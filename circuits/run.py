@@ -111,7 +111,7 @@ def _arrays(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, xr.Dat
     shift, shuffled = condition.pacing
     arrays["pacing"] = pacing_shifts(shift, shuffled, **times)
     if plan.learns:
-        learns = [False] * cycle.warmup
+        learns = [0.0] * cycle.warmup
         for block in condition.blocks:
             learns += [block.learn] * block.cycles
         arrays["learning"] = learning_rates(learning, learns, **times)

@@ -118,14 +118,14 @@ class Block:
     ----------
     name : str
     cycles : int
-    learn : bool
-        Whether the plastic synapses learn in it.
+    learn : float
+        Factor of the learning rate in it; in a run file also true or false.
     stimulus : Stimulus
     """
 
     name: str
     cycles: int
-    learn: bool
+    learn: float
     stimulus: Stimulus
 
 
@@ -528,7 +528,7 @@ def _plasticity(
     for key in ("rule", "efficacy", "timing"):
         values[key] = _text(table.get(key, getattr(default, key)), f"{where} {key}")
     _chosen(values["rule"], tuple(RULES), f"{where} rule:", "rule")
-    for key in ("rate", "start", "start_sd", "gain"):
+    for key in ("rate", "start", "start_sd", "gain", "bounds"):
         values[key] = _number(table.get(key, getattr(default, key)), f"{where} {key}")
     values["gate"] = _quantity(table.get("gate", f"{default.gate} ms"), ms, f"{where} gate")
     names = table.get("projections", list(default.projections))
@@ -596,7 +596,11 @@ def _blocks(table, settings: Mapping, spec: CircuitSpec, cycle: Cycle, at: str, 
                 f" [stimulus] has {spec.n_x} x {len(spec.polarities)}; n_x and polarities must"
                 " agree"
             )
-        found.append(Block(name, cycles, _flag(own.get("learn", True), f"{here} learn"), shown))
+        learn = own.get("learn", True)
+        learn = float(learn) if isinstance(learn, bool) else _number(learn, f"{here} learn")
+        if learn < 0:
+            raise InputError(f"{here} learn: {learn:g} is below 0")
+        found.append(Block(name, cycles, learn, shown))
     return tuple(found)
 
 

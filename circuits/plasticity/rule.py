@@ -95,7 +95,7 @@ class BrianCode:
         return {self.event: self.learn_event} if self.learn_event else {}
 
 
-def soft_bounded(step: str, lr: str, bounds: str) -> str:
+def soft_bounded(step: str, lr: str, bounds: str | float) -> str:
     """Return Brian2 statements that add ``lr * step`` to ``w``.
 
     Parameters
@@ -104,9 +104,21 @@ def soft_bounded(step: str, lr: str, bounds: str) -> str:
         Expression of the weight change.
     lr : str
         Name of the learning rate.
-    bounds : {"soft", "hard", "none"}
+    bounds : {"soft", "hard", "none"} or float
         Soft: times ``1 - w`` where positive, times ``w`` where negative. Hard: clipped to 0..1.
+        A number from 0 to 1 is the exponent of both factors, which lies between hard (0) and soft
+        (1); Gutig et al. 2003, doi:10.1523/JNEUROSCI.23-09-03697.2003.
     """
+    if isinstance(bounds, int | float):
+        if not 0 <= bounds <= 1:
+            raise InputError(f"bounds: exponent {bounds:g} is outside [0, 1]")
+        if 0 < bounds < 1:
+            up, down = f"(1 - w)**{bounds!r}", f"w**{bounds!r}"
+            return (
+                f"dw_step = {lr}*({step})\n"
+                f"w = clip(w + dw_step*({up}*int(dw_step > 0) + {down}*int(dw_step <= 0)), 0, 1)\n"
+            )
+        bounds = "soft" if bounds else "hard"
     if bounds == "none":
         return f"w += {lr}*({step})\n"
     if bounds == "hard":
