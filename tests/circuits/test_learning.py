@@ -609,16 +609,24 @@ name = "shuffled"
 pacing.shuffled = true
 """
     base = BASE.split("[cycle]")[0]  # the photograph and the cycle of the defaults
-    ds, info = driver.simulate(resolve(write(text, base), device="cpp", cycles=30), jobs=1)
+    run = resolve(write(text, base), device="cpp", cycles=30)
+    ds, info = driver.simulate(run, jobs=1)
     assert len(info["programs"]) == 1
-    vector = {}
-    for name in ds["condition"].values:
-        one = schema.select(ds, condition=str(name))
+    drawn = driver.arrays_of(run.conditions[2], run.cycle, 3)[0]["pacing"]
+    clock, pacing = {}, {}
+    for name in ds["condition"].values.tolist():
+        one = schema.select(ds, condition=name)
         t, _ = schema.spikes_of(one, schema.cell_index(one, "V1.L5IB"))
-        vector[str(name)] = np.exp(2j * np.pi * t[t > 1.0] / 0.2).mean()
-    moved = np.angle(vector["later"] / vector["baseline"]) / (2 * np.pi)
+        t = t[t > 1.0]
+        phase = t / 0.2
+        clock[name] = np.exp(2j * np.pi * phase).mean()
+        shift = drawn[(t / (BIN_MS * 1e-3) + 1e-6).astype(int)]
+        pacing[name] = np.exp(2j * np.pi * (phase - shift)).mean()
+    moved = np.angle(clock["later"] / clock["baseline"]) / (2 * np.pi)
     assert moved == pytest.approx(0.25, abs=0.1)
-    assert abs(vector["shuffled"]) < 0.5 * abs(vector["baseline"])
+    # spikes keep to the clock or, where it is shuffled, to the phase that was drawn
+    assert abs(clock["baseline"]) > 0.5 > abs(pacing["baseline"]) + 0.1
+    assert abs(pacing["shuffled"]) > 0.5 > abs(clock["shuffled"])
 
 
 # --- run folders, with random spikes and weights in place of a simulation -------------------------
