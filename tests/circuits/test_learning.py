@@ -198,7 +198,8 @@ MISTAKES = {
     "half a cycle": ("[blocks.a]\ncycles = 1.5\n", ("[blocks] 'a' cycles", "whole number")),
     "unknown key": ("[blocks.a]\ncyles = 1\n", ("'cyles'", "'cycles'")),
     "start": ("[blocks.start]\ncycles = 1\n", ("'start'",)),
-    "no flag": ("[blocks.a]\ncycles = 1\nlearn = 1\n", ("learn", "true or false")),
+    "no factor": ("[blocks.a]\ncycles = 1\nlearn = 'yes'\n", ("'a' learn", "not a number")),
+    "negative factor": ("[blocks.a]\ncycles = 1\nlearn = -1\n", ("'a' learn", "below 0")),
     "no table": ("[blocks]\na = 3\n", ("[blocks] 'a'", "table")),
     "stimulus of a block": (
         "[blocks.a]\ncycles = 1\nstimulus.stp = 1\n", ("'a' stimulus", "'stp'", "'step'"),
