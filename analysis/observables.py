@@ -274,14 +274,26 @@ def plus_pattern_r(ds, population="pulvinar.TRC", outcome="V1.L5IB", min_defined
 
 @observable("1")
 def minus_pattern_r(
-    ds, population="pulvinar.TRC", outcome="V1.L5IB", absolute=False, min_defined=0.5
+    ds,
+    population="pulvinar.TRC",
+    outcome="V1.L5IB",
+    absolute=False,
+    min_defined=0.5,
+    silent=None,
 ):
     """Correlation of the TRC minus pattern with the V1 L5IB pattern of the same cycle.
 
     Mean over cycles as in `plus_pattern_r`; with ``absolute`` the absolute value of that mean.
+    ``silent`` is what a minus phase without a spike counts as, where it should not be left out.
     """
-    minus = patterns.pattern(ds, population, "minus")
-    r = _pattern_r(minus, patterns.pattern(ds, outcome), min_defined)
+    minus = patterns.pattern(ds, population, "minus").values
+    shown = patterns.pattern(ds, outcome).values
+    if silent is None:
+        r = _pattern_r(minus, shown, min_defined)
+    else:
+        each = np.where(minus.any(axis=1), patterns.pearson(minus, shown), silent)
+        each = each[np.isfinite(patterns.pearson(shown, shown))]
+        r = float(np.nanmean(each)) if np.isfinite(each).any() else np.nan
     return abs(r) if absolute else r
 
 
