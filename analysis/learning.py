@@ -784,7 +784,8 @@ def _lesions(ds):
     left.set_yticks(y, [textwrap.shorten(c, 40, placeholder=" …") for c in conditions])
     left.set_ylim(len(conditions) - 0.5, -0.5)
     right.axvspan(-2, 0.1, color="#F3F3F3", lw=0, zorder=-1)
-    low, high = np.nanmin(means["gain"].values), np.nanmax(means["gain"].values)
+    gains = means["gain"].values[np.isfinite(means["gain"].values)]
+    low, high = (gains.min(), gains.max()) if gains.size else (0.0, 0.1)
     right.set_xlim(min(low, 0) - 0.12, max(high, 0.1) + 0.12)
     return figure
 

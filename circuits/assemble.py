@@ -7,6 +7,7 @@ so that every device, and every launch of a compiled program, starts from the sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -107,6 +108,12 @@ def _offsets(spec: CircuitSpec) -> dict[str, int]:
     return offsets
 
 
+@cache
+def _rest(cell: str) -> float:
+    """Resting potential of a class, V."""
+    return float(resting_potential(cell_class(cell)))
+
+
 def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
     arrays: dict[str, list] = {}
     changed = {(c, k): v for c, k, v in spec.cells}
@@ -130,7 +137,7 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
         put(group, "I_bias", bias * 1e-12)
         put(group, "noise_sd", np.full(n, p.noise_sd * 1e-12))
         put(group, "I_noise", np.zeros(n))
-        rest = float(resting_potential(cell))
+        rest = _rest(p.cell)
         start = rest + 0.003 * rng.standard_normal(n)
         steady = steady_state(cell, start)
         for part in cell.model.compartments:

@@ -108,14 +108,27 @@ def _arrays(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, xr.Dat
     rate = shown["rate"].values
     padding = np.repeat(rate[-1:], plan.bins - len(rate), axis=0)
     arrays["stimulus"] = np.concatenate([rate, padding])
-    shift, shuffled = condition.pacing
-    arrays["pacing"] = pacing_shifts(shift, shuffled, **times)
+    arrays["pacing"] = _paced(condition, cycle, times)
     if plan.learns:
         learns = [0.0] * cycle.warmup
         for block in condition.blocks:
             learns += [block.learn] * block.cycles
         arrays["learning"] = learning_rates(learning, learns, **times)
     return arrays, shown
+
+
+def _paced(condition: Condition, cycle: Cycle, times: dict) -> np.ndarray:
+    """Return the shift of the rhythms in every bin; the warm-up has that of the first block."""
+    if not condition.blocks:
+        return pacing_shifts(*condition.pacing, **times)
+    shifts = {b.pacing: pacing_shifts(*b.pacing, **times) for b in condition.blocks}
+    paced = shifts[condition.blocks[-1].pacing].copy()
+    start = 0
+    for k, block in enumerate(condition.blocks):
+        stop = start + (block.cycles + (0 if k else cycle.warmup)) * cycle.bins
+        paced[start:stop] = shifts[block.pacing][start:stop]
+        start = stop
+    return paced
 
 
 def arrays_of(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, np.ndarray]:

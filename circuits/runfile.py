@@ -54,7 +54,7 @@ _ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "dev
 _AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
           "lesions", "plasticity", "blocks", "pacing")  # fmt: skip
 _CYCLE = ("length", "plus", "count", "warmup")
-_BLOCK = ("cycles", "learn", "stimulus")
+_BLOCK = ("cycles", "learn", "stimulus", "pacing")
 _PLASTICITY = (*(field.name for field in fields(Learning)), "weights", "snapshot", "condition")
 _PACING = ("shift", "shuffled")
 _POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
@@ -121,12 +121,15 @@ class Block:
     learn : float
         Factor of the learning rate in it; in a run file also true or false.
     stimulus : Stimulus
+    pacing : (float, bool)
+        Shift of the rhythms in cycles, and whether every cycle has another.
     """
 
     name: str
     cycles: int
     learn: float
     stimulus: Stimulus
+    pacing: tuple[float, bool] = (0.0, False)
 
 
 @dataclass(frozen=True)
@@ -600,7 +603,11 @@ def _blocks(table, settings: Mapping, spec: CircuitSpec, cycle: Cycle, at: str, 
         learn = float(learn) if isinstance(learn, bool) else _number(learn, f"{here} learn")
         if learn < 0:
             raise InputError(f"{here} learn: {learn:g} is below 0")
-        found.append(Block(name, cycles, learn, shown))
+        paced = own.get("pacing", {})
+        if not isinstance(paced, Mapping):
+            raise InputError(f"{here} pacing: expected a table, found {paced!r}")
+        paced = _pacing({**settings["pacing"], **paced}, f"{here} pacing")
+        found.append(Block(name, cycles, learn, shown, paced))
     return tuple(found)
 
 
