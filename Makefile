@@ -8,7 +8,7 @@ export MPLBACKEND ?= Agg
 .PHONY: help .venv run test test-all lint replicate cuda-build clean
 
 help:
-	@echo "make run         set up, run the circuit once, write runs/out/ and its report"
+	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
 	@echo "make test        set up, run the tests that take a few minutes"
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
 	@echo "make lint        ruff: rules and formatting"
@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 run: $(STAMP)
-	$(BIN)/pulvinar run first_light
+	$(BIN)/pulvinar run predictive_learning --seeds 11-12 --conditions "learning,plasticity off"
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow and not cuda"

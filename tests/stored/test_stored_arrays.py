@@ -65,7 +65,8 @@ def test_a_lesion_changes_its_own_weights_alone(now):
     differ = {
         key for key, a in lesioned.items() if not np.isclose(np.sum(a), now[key][1], rtol=1e-9)
     }
-    assert differ == {"intrinsic_burster_to_relay.w_AMPA", "intrinsic_burster_to_relay.w_NMDA"}
+    cut = next(p for p in spec.projections if p.name == "V1.L5IB->TRC")
+    assert differ == {f"intrinsic_burster_to_relay.w_{receptor}" for receptor, _ in cut.receptors}
 
 
 if __name__ == "__main__":
