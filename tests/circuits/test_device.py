@@ -119,7 +119,8 @@ def fake(tmp_path):
             "static": {"a": ["file_a"]},
             "files": {"file_a": ["float64", 3]},
             "spikes": {"g": {"i": ["spikes_i", "int32"], "t": ["spikes_t", "float64"]}},
-            "traces": {}, "weights": {},
+            "traces": {},
+            "weights": {},
             "potentials": {"g.v": ["v", "float64"]},
         }
         (home / "program.json").write_text(json.dumps(description))
