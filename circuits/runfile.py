@@ -679,17 +679,13 @@ def _criteria(entries, where: str, conditions: Sequence[str] | None) -> tuple[di
             raise InputError(f"{here}: 'min' is above 'max'")
         if not isinstance(entry.get("args", {}), Mapping):
             raise InputError(f"{here} args: expected a table")
-        wanted = entry.get("condition")
-        reference = entry.get("reference")
         if conditions is not None:
-            for name in (wanted, reference):
-                if name not in (None, "*", *conditions):
+            for key, valid in (("condition", ("*", *conditions)), ("reference", conditions)):
+                name = entry.get(key)
+                if name is not None and name not in valid:
                     raise InputError(
                         f"{here}: unknown condition '{name}'{nearest(name, conditions)}"
                     )
-        base = entry.get("reference")
-        if conditions is not None and base not in (None, *conditions):
-            raise InputError(f"{here}: unknown condition '{base}'{nearest(base, conditions)}")
     return tuple(entries)
 
 
