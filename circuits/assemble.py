@@ -211,9 +211,11 @@ def draw_arrays(
                 put(name, np.full(n, float(release_class(p.release)[name])))
             gain = 1.0
             if s.plastic:
-                weight = learning.start + learning.start_sd * rng.standard_normal(n)
-                put("w", np.clip(weight, min(0.1 * learning.start, 0.01), 1))
-                gain = learning.gain
+                own = learning.of(p.name)
+                weight = own["start"] + own["start_sd"] * rng.standard_normal(n)
+                put("w", np.clip(weight, min(0.1 * own["start"], 0.01), 1))
+                put("factor", np.full(n, own["factor"]))
+                gain = own["gain"]
             shares = dict(p.receptors)
             suffix = "" if p.at == "soma" else "_d"
             for c in s.conductances:
@@ -230,6 +232,9 @@ def draw_arrays(
                     put(c.weight, np.full(n, p.weight * gain * share * 1e-9))
     arrays |= {key: np.concatenate(v) for key, v in parts.items()}
     for group in plan.groups:
+        if "t_onset" in group.equations:
+            arrays[f"{group.name}.t_onset"] = np.full(group.n, -1.0)
+            arrays[f"{group.name}.lag"] = np.full(group.n, learning.lag * 1e-3)
         for c in group.conductances:
             if c.receptor == "GABA_B":
                 key = f"{group.name}.g_max_GABA_B"

@@ -36,7 +36,21 @@ EFFICACIES = {
     # contrast enhancement of the learned weight, Axon
     "sigmoid": "efficacy = 1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
 }
-GATES = ("theta", "shuffled")
+GATES = ("theta", "shuffled", "onset")
+# what a run file may say again of some projections
+OWN = ("factor", "start", "start_sd", "gain")
+# The local signal: a cell's synaptic conductance, integrated fast and slow. Where the fast one
+# rises above the slow one, a phase begins; the cell's synapses are read a fixed time later.
+ONSET = {
+    "tau_fast": 10 * ms, "tau_slow": 100 * ms, "rise": 1.5, "pause": 100 * ms,
+}  # fmt: skip
+ONSET_EQUATIONS = """
+g_synaptic = {conductances} : siemens
+dg_fast/dt = (g_synaptic - g_fast)/tau_fast : siemens
+dg_slow/dt = (g_synaptic - g_slow)/tau_slow : siemens
+t_onset : second
+lag : second (constant)
+"""
 
 
 @dataclass(frozen=True)
@@ -57,14 +71,20 @@ class Learning:
         Learning rate.
     gate : float
         ms from the start of the cycle at which a gated rule is read.
-    timing : {"theta", "shuffled"}
-        Shuffled: the gate opens at a random time of every cycle.
+    timing : {"theta", "shuffled", "onset"}
+        Shuffled: the gate opens at a random time of every cycle. Onset: nothing refers to the
+        cycle; the synapses of a cell are read ``lag`` after its synaptic conductance rose.
+    lag : float
+        ms from that rise to the reading, with timing "onset".
     start, start_sd : float
         First weights, 0 to 1.
     gain : float
         Conductance at weight one, in conductances of the anatomy table.
     bounds : float
         Exponent of the bounds of the weight: 0 hard, 1 soft.
+    own : tuple of (str, tuple of (str, float))
+        Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, and a
+        ``factor`` of the rate; what comes later counts.
     """
 
     rule: str = "kinase_difference"
@@ -78,6 +98,8 @@ class Learning:
     start_sd: float = 0.02
     gain: float = 1.0
     bounds: float = 1.0
+    lag: float = 40.0
+    own: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
 
     def __post_init__(self):
         """Refuse what no circuit could learn with."""
@@ -90,9 +112,22 @@ class Learning:
         for key in ("start", "bounds"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{key}: {getattr(self, key):g} is outside [0, 1]")
-        for key in ("rate", "start_sd", "gain"):
+        for key in ("rate", "start_sd", "gain", "lag"):
             if not getattr(self, key) >= 0:
                 raise InputError(f"{key}: {getattr(self, key):g} is below 0")
+        for name, values in self.own:
+            for key, value in values:
+                if not 0 <= value or (key == "start" and value > 1):
+                    valid = "[0, 1]" if key == "start" else "[0, inf)"
+                    raise InputError(f"own '{name}': {key}: {value:g} is outside {valid}")
+
+    def of(self, projection: str) -> dict[str, float]:
+        """Return ``factor`` of the rate, ``start``, ``start_sd`` and ``gain`` of a projection."""
+        found = {"factor": 1.0} | {key: getattr(self, key) for key in OWN[1:]}
+        for pattern, values in self.own:
+            if fnmatch.fnmatchcase(projection, pattern):
+                found |= dict(values)
+        return found
 
     def chosen(self, spec: CircuitSpec) -> tuple[int, ...]:
         """Return the numbers of the projections that learn.
@@ -119,6 +154,12 @@ class Learning:
                     f"{nearest(fixed[0], plastic)}"
                 )
             found |= {k for k in mine if spec.projections[k].plastic}
+        names = [spec.projections[k].name for k in sorted(found)]
+        for pattern, _ in self.own:
+            if not fnmatch.filter(names, pattern):
+                raise InputError(
+                    f"own: '{pattern}' is none of what learns{nearest(pattern, names)}"
+                )
         return tuple(sorted(found))
 
     def code(self):
@@ -136,7 +177,7 @@ class Learning:
             chosen = chosen.with_values(
                 **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
             )
-        options = {"lr": f"{LEARNING_RATE}(t)", "tag": TAG, "bounds": self.bounds}
+        options = {"lr": f"{LEARNING_RATE}(t)*factor", "tag": TAG, "bounds": self.bounds}
         if self.rule.startswith("kinase") or self.rule == "bcm":
             options["traces"] = "synapse"
             if self.rule != "bcm" and not chosen.lead > 0:
@@ -202,15 +243,15 @@ def learning_rates(
     Returns
     -------
     (bin,) array
-        Of a gated rule positive in the bin at whose start the gate opens, else in all of the
-        cycles that learn.
+        Of a rule with a gate of the cycle positive in the bin at whose start it opens, else in all
+        bins of the cycles that learn.
     """
     per_cycle = round(cycle_ms / bin_ms)
     rates = np.zeros((-(-bins // per_cycle), per_cycle))
     learns = np.asarray(learns, float)
     rows = np.flatnonzero(learns)
     own = learning.rate * learns[rows]
-    if learning.gated:
+    if learning.gated and learning.timing != "onset":
         gate = np.full(len(rates), round(learning.gate / bin_ms))
         if not 0 <= gate[0] < per_cycle:
             raise InputError(f"gate: {learning.gate:g} ms is outside the cycle of {cycle_ms:g} ms")

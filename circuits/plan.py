@@ -16,7 +16,14 @@ from pathlib import Path
 from cells.integration import COMPILE_FLAGS, METHODS
 from cells.models import MODELS, cell_class
 from cells.parameters import InputError, nearest
-from circuits.learning import EFFICACIES, LEARNING_RATE, Learning, constants
+from circuits.learning import (
+    EFFICACIES,
+    LEARNING_RATE,
+    ONSET,
+    ONSET_EQUATIONS,
+    Learning,
+    constants,
+)
 from circuits.receptors import Conductance, conductance, receptor_equations
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
 from circuits.spec import CircuitSpec, Population
@@ -52,7 +59,9 @@ TAU_NOISE_MS = 5.0
 class GroupPlan:
     """One NeuronGroup: ``updates`` are (code, period in ms) for run_regularly.
 
-    ``learn`` is the condition of the event at which synapses onto the group are read.
+    ``learn`` is the condition of the event at which synapses onto the group are read, ``onset``
+    that of the event from which it is counted, if it is not counted from the cycle; ``constants``
+    as in `SynapsePlan`.
     """
 
     name: str
@@ -66,6 +75,8 @@ class GroupPlan:
     conductances: tuple[Conductance, ...] = ()
     potentials: tuple[str, ...] = ()
     learn: str = ""
+    onset: str = ""
+    constants: tuple[tuple[str, float, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,16 +244,20 @@ def make_plan(
         parts = []
         for k, part in enumerate(model.compartments):
             parts.append(receptor_equations(part, conductances, "" if k else "I_noise + I_bias"))
-        equations = "\n".join([model.equations(), *parts, _NOISE_EQUATIONS.strip()])
+        equations = [model.equations(), *parts, _NOISE_EQUATIONS.strip()]
+        gate = {}
+        if name in learn_at and learning.timing == "onset":
+            gate = _onset(equations, conductances)
+        elif name in learn_at:
+            gate = {"learn": _gate(bin_ms, dt_ms)}
         decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
         kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
         noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*randn()"
         groups.append(
             GroupPlan(
-                name, n, equations, model.threshold, "", method, dt_ms,
+                name, n, "\n".join(equations), model.threshold, "", method, dt_ms,
                 ((noise, SLOW_CLOCK_MS),), conductances,
-                tuple(part.v for part in model.compartments),
-                _gate(bin_ms, dt_ms) if name in learn_at else "",
+                tuple(part.v for part in model.compartments), **gate,
             )
         )  # fmt: skip
     return Plan(
@@ -254,6 +269,17 @@ def make_plan(
 def _gate(bin_ms: float, dt_ms: float) -> str:
     """Return the condition that is true at the start of a bin in which the gate opens."""
     return f"{LEARNING_RATE}(t) > 0 and timestep(t, dt) % {round(bin_ms / dt_ms)} == 0"
+
+
+def _onset(equations: list[str], conductances) -> dict:
+    """Add the local signal of a phase that begins; return what counts from it."""
+    opened = " + ".join(c.variable for c in conductances if c.unit == "siemens")
+    equations.append(ONSET_EQUATIONS.format(conductances=opened).strip())
+    return {
+        "onset": "g_fast > rise*g_slow and t - t_onset > pause",
+        "learn": f"{LEARNING_RATE}(t) > 0 and timestep(t - t_onset, dt) == timestep(lag, dt)",
+        "constants": constants(ONSET),
+    }
 
 
 def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> SynapsePlan:
@@ -269,7 +295,7 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
             conductances, projections,
         )  # fmt: skip
     code = learning.code()
-    model += [code.synapse_model.strip(), "efficacy : 1"]
+    model += [code.synapse_model.strip(), "efficacy : 1", "factor : 1 (constant)"]
     follow = EFFICACIES[learning.efficacy]
     # the weight changes at the gate, or with every spike
     changes = {k: follow for k in ("pre", "post") if not code.learn}

@@ -74,9 +74,12 @@ def _make_group(plan: GroupPlan, namespace: dict) -> NeuronGroup:
     method = METHODS[plan.method].updater if plan.method in METHODS else plan.method
     group = NeuronGroup(
         plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
-        method=method, dt=plan.dt_ms * ms, namespace=namespace, name=plan.name,
-        events={"learn": plan.learn} if plan.learn else None,
+        method=method, dt=plan.dt_ms * ms, name=plan.name,
+        namespace=namespace | brian_namespace(plan.constants),
+        events={name: getattr(plan, name) for name in ("learn", "onset") if getattr(plan, name)},
     )  # fmt: skip
+    if plan.onset:
+        group.run_on_event("onset", "t_onset = t")
     for k, (code, period) in enumerate(plan.updates):
         group.run_regularly(code, dt=period * ms, name=f"{plan.name}_noise{k or ''}")
     return group

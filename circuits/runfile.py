@@ -24,7 +24,7 @@ from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 from circuits.catalogue import find_run, read_run
 from circuits.device import DEVICES
-from circuits.learning import Learning, Trained
+from circuits.learning import OWN, Learning, Trained
 from circuits.plan import Plan, make_plan
 from circuits.plasticity.rules import RULES, rule
 from circuits.spec import SIZES, CircuitSpec, load_circuit
@@ -519,6 +519,12 @@ def _check_gate(gate: float, cycle: Cycle) -> None:
         )
 
 
+def _own(numbers, where: str) -> list[tuple[str, float]]:
+    return [
+        (key, _number(value, f"{where} {key}")) for key, value in _keys(numbers, OWN, where).items()
+    ]
+
+
 def _plasticity(
     table, spec: CircuitSpec, cycle: Cycle, where: str, folder: Path
 ) -> tuple[Learning | None, Trained | None]:
@@ -533,7 +539,15 @@ def _plasticity(
     _chosen(values["rule"], tuple(RULES), f"{where} rule:", "rule")
     for key in ("rate", "start", "start_sd", "gain", "bounds"):
         values[key] = _number(table.get(key, getattr(default, key)), f"{where} {key}")
-    values["gate"] = _quantity(table.get("gate", f"{default.gate} ms"), ms, f"{where} gate")
+    for key in ("gate", "lag"):
+        own = table.get(key, f"{getattr(default, key)} ms")
+        values[key] = _quantity(own, ms, f"{where} {key}")
+    own = table.get("own", {})
+    if not isinstance(own, Mapping):
+        raise InputError(f"{where} own: expected a table, found {own!r}")
+    values["own"] = tuple(
+        (name, tuple(_own(numbers, f"{where} own '{name}'"))) for name, numbers in own.items()
+    )
     names = table.get("projections", list(default.projections))
     if not isinstance(names, list | tuple) or not names:
         raise InputError(f"{where} projections: expected a list of names, found {names!r}")
@@ -548,7 +562,7 @@ def _plasticity(
     try:
         learning = Learning(**values, values=tuple(changed))
         learning.chosen(spec)
-        if learning.gated:
+        if learning.gated and learning.timing != "onset":
             _check_gate(learning.gate, cycle)
     except InputError as error:
         raise InputError(f"{where} {error}") from None
