@@ -27,6 +27,7 @@ from circuits.device import DEVICES
 from circuits.learning import OWN, Learning, Trained
 from circuits.plan import Plan, make_plan
 from circuits.plasticity.rules import RULES, rule
+from circuits.receptors import RECEPTORS
 from circuits.spec import SIZES, CircuitSpec, load_circuit
 from circuits.stimuli import Stimulus
 
@@ -59,7 +60,7 @@ _PLASTICITY = (*(field.name for field in fields(Learning)), "weights", "snapshot
 _PACING = ("shift", "shuffled")
 _POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
-               "topography": str}  # fmt: skip
+               "topography": str, "receptors": dict}  # fmt: skip
 _CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max",
               "unit")  # fmt: skip
 _NOT_NEGATIVE = [
@@ -415,6 +416,11 @@ def _projections(spec: CircuitSpec, table, where: str) -> CircuitSpec:
                 values[key] = _whole(value, 1, f"{here} {key}")
             elif kind is str:
                 values[key] = _text(value, f"{here} {key}")
+            elif kind is dict:
+                shares = _keys(value, RECEPTORS, f"{here} {key}")
+                values[key] = tuple(
+                    (name, _number(share, f"{here} {key} {name}")) for name, share in shares.items()
+                )
             else:
                 values[key] = _quantity(value, kind, f"{here} {key}")
         if values.get("weight", 0) < 0:
