@@ -6,6 +6,7 @@ Simulations here are of a small part of the circuit: three populations with memb
 import json
 from dataclasses import replace
 
+import brian2
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from circuits.learning import pacing_shifts, synapse_order
 from circuits.plan import make_plan
 from circuits.plasticity.kinase import kinase
 from circuits.plasticity.trains import SpikeTrains
+from circuits.program import construct
 from circuits.runfile import BIN_MS, resolve
 
 BASE = """
@@ -182,13 +184,15 @@ def test_conditions_share_a_program_unless_the_synapses_differ(write):
         "projections": "plasticity.projections = ['*.L6CT->TRC']",
         "rule": "plasticity.rule = 'pair_song'",
         "values": "plasticity.values.k_D = 1.0",
+        "own": "plasticity.own = { 'V2.*' = { factor = 0.5, start = 0.2, gain = 3 } }",
+        "lag": "plasticity.lag = '20 ms'", "onset": "plasticity.timing = 'onset'",
     }  # fmt: skip
     for name, change in {"baseline": "", **changes}.items():
         text += f'[[condition]]\nname = "{name}"\n{change}\n'
     digests = {c.name: c.plan.digest for c in resolve(write(text)).conditions}
     base = digests.pop("baseline")
     others = {name for name, digest in digests.items() if digest != base}
-    assert others == {"projections", "rule", "values"}
+    assert others == {"projections", "rule", "values", "onset"}
 
 
 MISTAKES = {
@@ -239,6 +243,23 @@ MISTAKES = {
     "efficacy": ("[plasticity]\ngate='80 ms'\nefficacy = 'linar'\n", ("'linar'", "'linear'")),
     "timing": ("[plasticity]\ngate='80 ms'\ntiming = 'shuffle'\n", ("'shuffle'", "'shuffled'")),
     "rate": ("[plasticity]\ngate='80 ms'\nrate = -1\n", ("rate", "below 0")),
+    "own key": (
+        "[plasticity]\ngate='80 ms'\nown = { '*' = { rate = 1 } }\n",
+        ("own '*'", "'rate'", "factor"),
+    ),
+    "own number": (
+        "[plasticity]\ngate='80 ms'\nown = { '*' = { start = 2 } }\n",
+        ("own '*': start", "outside [0, 1]"),
+    ),
+    "own of nothing": (
+        PLASTICITY + "own = { 'V2.L6CT->TCR' = { factor = 1 } }\n",
+        ("own", "'V2.L6CT->TCR'", "'V2.L6CT->TRC'"),
+    ),
+    "lag": ("[plasticity]\ngate='80 ms'\nlag = '-1 ms'\n", ("lag", "below 0")),
+    "receptor": (
+        "[projections]\n'V2.L6CT->TRC'.receptors = { AMPA = 1, NMD = 1 }\n",
+        ("receptors", "'NMD'", "'NMDA'"),
+    ),
     "gate too late": ("[plasticity]\ngate = '100 ms'\n", ("gate", "0 to 95 ms")),
     "gate between bins": ("[plasticity]\ngate = '82 ms'\n", ("gate", "nearest valid: 80 ms")),
     "unit of the gate": ("[plasticity]\ngate = '80 mV'\n", ("gate", "dimension")),
@@ -390,6 +411,75 @@ def reduced(run):
 def small(learning_run):
     """The first condition."""
     return reduced(replace(learning_run, conditions=learning_run.conditions[:1]))
+
+
+def test_projections_learn_with_numbers_of_their_own(write):
+    text = PLASTICITY.replace("V2.L6CT->TRC", "*.L6CT->TRC")
+    text += "start = 0.5\nstart_sd = 0\ngain = 2\n"
+    extra = "own = { '*' = { gain = 4 }, 'V1.*' = { factor = 0.5, start = 0.2 } }\n"
+    found = []
+    for more in ("", extra):
+        (only,) = resolve(write(text + more)).conditions
+        arrays, _ = driver.arrays_of(only, resolve(write(text)).cycle, 3)
+        parts = {p: (name, part) for p, name, part in synapse_order(only.spec, only.plan)}
+        found.append(
+            {
+                (p, key): arrays[f"{name}.{key}"][part]
+                for p, (name, part) in parts.items()
+                for key in ("w", "factor", "w_AMPA")
+            }
+        )
+    one, own = found
+    for p in ("V1.L6CT->TRC", "V2.L6CT->TRC"):
+        mine = p.startswith("V1")
+        assert (one[p, "w"] == 0.5).all() and (one[p, "factor"] == 1).all()
+        assert (own[p, "w"] == (0.2 if mine else 0.5)).all()
+        assert (own[p, "factor"] == (0.5 if mine else 1)).all()
+        assert own[p, "w_AMPA"] == pytest.approx(2 * one[p, "w_AMPA"])
+
+
+def test_a_factor_of_zero_freezes_the_projection(learning_run):
+    condition = learning_run.conditions[0]
+    frozen = replace(condition.learning, own=(("V2.*", (("factor", 0.0),)),))
+    condition = replace(condition, learning=frozen, blocks=condition.blocks[1:2])
+    cycle = replace(learning_run.cycle, count=2)
+    ds = simulated(reduced(replace(learning_run, conditions=(condition,), cycle=cycle)))
+    assert (ds["learning"].values > 0).all()
+    assert np.array_equal(ds["weight"].values[0, 0, 0], ds["weight"].values[0, 0, -1])
+
+
+def test_synapses_can_be_read_after_the_rise_of_the_conductance(write):
+    text = PLASTICITY + 'timing = "onset"\nlag = "15 ms"\n'
+    run = reduced(resolve(write(text), cycles=3))
+    (condition,) = run.conditions
+    (s,) = [s for s in condition.plan.synapses if s.plastic]
+    arrays, _ = driver.arrays_of(condition, run.cycle, 3)
+    assert np.flatnonzero(arrays["learning"][: 4 * run.cycle.bins])[0] == run.cycle.bins
+    brian2.set_device("runtime")
+    brian2.prefs.codegen.target = "numpy"
+    program = construct(condition.plan, arrays)
+    group = program.groups[s.target]
+    learned, onsets = (brian2.EventMonitor(group, name) for name in ("learn", "onset"))
+    levels = brian2.StateMonitor(group, ["g_fast", "g_slow"], record=True, when="start")
+    program.network.add(learned, onsets, levels)
+    program.network.run(run.cycle.duration * brian2.second)
+    step = condition.plan.dt_ms * 1e-3
+
+    def steps(monitor):
+        at = np.round(np.asarray(monitor.t) / step).astype(int)
+        return set(zip(np.asarray(monitor.i).tolist(), at.tolist(), strict=True))
+
+    lag, pause = round(15e-3 / step), round(0.1 / step)
+    first = round(0.1 / step)  # the first cycle warms up
+    expected = {(i, t + lag) for i, t in steps(onsets) if t + lag >= first}
+    last = round(run.cycle.duration / step)
+    assert steps(learned) == {(i, t) for i, t in expected if t < last} != set()
+    # a rise, and none of the same cell within the pause
+    by_cell = {}
+    for i, t in sorted(steps(onsets), key=lambda event: event[1]):
+        assert levels.g_fast[i, t + 1 if t + 1 < last else t] > levels.g_slow[i, t]
+        assert t - by_cell.get(i, -pause - 1) >= pause
+        by_cell[i] = t
 
 
 def simulated(run, where="numpy"):
