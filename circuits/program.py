@@ -22,6 +22,7 @@ from brian2 import (
 
 from cells.integration import METHODS
 from circuits.learning import LEARNING_RATE, brian_namespace
+from circuits.noise import RANDOM
 from circuits.plan import INPUTS, GroupPlan, Plan, SynapsePlan
 
 __all__ = ["Program", "construct"]
@@ -74,7 +75,7 @@ def _make_group(plan: GroupPlan, namespace: dict) -> NeuronGroup:
     method = METHODS[plan.method].updater if plan.method in METHODS else plan.method
     group = NeuronGroup(
         plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
-        method=method, dt=plan.dt_ms * ms, namespace=namespace, name=plan.name,
+        method=method, dt=plan.dt_ms * ms, namespace={**RANDOM, **namespace}, name=plan.name,
         events={"learn": plan.learn} if plan.learn else None,
     )  # fmt: skip
     for k, (code, period) in enumerate(plan.updates):
