@@ -34,7 +34,15 @@ from brian2.units import volt
 from brian2.units.fundamentalunits import have_same_dimensions
 from scipy.special import exprel
 
-__all__ = ["COMPILE_FLAGS", "METHODS", "Method", "reference", "staggered", "use_fast_math"]
+__all__ = [
+    "COMPILE_FLAGS",
+    "LOG_CPP",
+    "METHODS",
+    "Method",
+    "reference",
+    "staggered",
+    "use_fast_math",
+]
 
 COMPILE_FLAGS = (
     "-w",
@@ -286,7 +294,7 @@ static inline double _pulvinar_exprel(double x)
 
 # log(x) = k log(2) + 2 artanh((m - 1)/(m + 1)) with x = m 2^k, m in [sqrt(1/2), sqrt(2)), and the
 # series of artanh to the 17th order (remainder 1e-15). k is read from the exponent bits.
-_LOG_CPP = """
+LOG_CPP = """
 #ifndef _PULVINAR_LOG
 #define _PULVINAR_LOG
 #include <cstring>
@@ -322,7 +330,7 @@ static inline double _pulvinar_log(double x)
 #endif
 """
 
-_INLINED = {"exp": _EXP_CPP, "exprel": _EXPREL_CPP, "log": _LOG_CPP}
+_INLINED = {"exp": _EXP_CPP, "exprel": _EXPREL_CPP, "log": LOG_CPP}
 
 
 def use_fast_math() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 from circuits.learning import Learning, efficacy
+from circuits.noise import draw_keys
 from circuits.plan import Plan, group_of
 from circuits.receptors import receptor_parameter, receptor_tables
 from circuits.release import RELEASE_PARAMETERS, release_class
@@ -247,6 +248,10 @@ def draw_arrays(
     arrays["pacing"] = np.zeros(plan.bins)
     if plan.learns:
         arrays["learning"] = np.zeros(plan.bins)
+    cells = cells_of(spec)
+    keys = draw_keys(seed, len(cells.group))
+    for group in plan.groups:
+        arrays[f"{group.name}.key"] = keys[cells.group == group.name]
     inputs = np.random.default_rng([seed, 2])
     n = len(arrays["inputs.peak"])
     arrays["inputs.regular"] = np.full(n, float(regular))

@@ -1,8 +1,8 @@
 """Where a program runs: Brian2's runtime, or compiled C++ kept in a cache.
 
 A compiled program is kept under the digest of its plan. All numbers of a run (weights, wiring,
-delays, parameters, stimulus, seed, duration) reach it at launch as files and environment, so other
-seeds, weights, stimuli or lesions do not compile anything.
+delays, parameters, stimulus, keys of the noise, duration) reach it at launch as files and
+environment, so other seeds, weights, stimuli or lesions do not compile anything.
 
 Standalone programs fail silently in several ways; every launch checks the exit status, the error
 stream, that every result file is there, that the run got to its end, and that it stayed finite.
@@ -36,10 +36,6 @@ __all__ = ["DEVICES", "Recording", "build", "cache_folder", "run_plan"]
 DEVICES = ("numpy", "cython", "cpp", "cuda")
 Progress = Callable[[float, float], None]
 
-_SEED = """
-if(const char* _s = getenv("PULVINAR_SEED"))
-    brian::_random_generators[0].seed(strtoul(_s, 0, 10));
-"""
 _REPORT = """
 std::cout << "progress " << completed << " " << elapsed << std::endl;
 """
@@ -95,7 +91,6 @@ def run_plan(
     arrays: Mapping[str, np.ndarray],
     *,
     duration: float,
-    seed: int,
     device: str = "cpp",
     progress: Progress | None = None,
 ) -> Recording:
@@ -108,8 +103,6 @@ def run_plan(
         From `draw_arrays`, and ``"stimulus"`` (bin, channel) in Hz with the plan's shape.
     duration : float
         Seconds.
-    seed : int
-        Of the noise.
     device : {"numpy", "cython", "cpp"}
     progress : callable, optional
         Called with the completed fraction and the seconds so far.
@@ -133,20 +126,19 @@ def run_plan(
         start = time.perf_counter()
         folder = build(plan, arrays, progress=progress)
         built = time.perf_counter() - start
-        recording = _launch(folder, plan, arrays, duration, seed, progress)
+        recording = _launch(folder, plan, arrays, duration, progress)
         recording.wall["build"] = built
         return recording
-    return _run_runtime(plan, arrays, duration, seed, device, progress)
+    return _run_runtime(plan, arrays, duration, device, progress)
 
 
-def _run_runtime(plan, arrays, duration, seed, target, progress) -> Recording:
+def _run_runtime(plan, arrays, duration, target, progress) -> Recording:
     brian2.set_device("runtime")
     previous = prefs.codegen.target
     prefs.codegen.target = target
     start = time.perf_counter()
     try:
         program = construct(plan, arrays)
-        brian2.seed(seed)
         report = None
         if progress is not None:
 
@@ -234,7 +226,6 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
     device.reinit()
     device.activate(build_on_run=False, directory=None)
     try:
-        device.insert_code("main", _SEED)
         program = construct(plan, arrays)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
         _take_duration_from_environment(device)
@@ -354,13 +345,13 @@ def _write_numbers(folder: Path, home: Path, description: dict, arrays) -> None:
         shutil.copy(home / "static_arrays" / name, folder / "static_arrays" / name)
 
 
-def _launch(home: Path, plan, arrays, duration, seed, progress) -> Recording:
+def _launch(home: Path, plan, arrays, duration, progress) -> Recording:
     description = json.loads((home / "program.json").read_text())
     folder = Path(tempfile.mkdtemp(prefix="pulvinar-"))
     try:
         _write_numbers(folder, home, description, arrays)
         start = time.perf_counter()
-        _run_program(home / "main", folder, duration, seed, progress)
+        _run_program(home / "main", folder, duration, progress)
         wall = time.perf_counter() - start
         results = folder / "results"
 
@@ -392,10 +383,9 @@ def _launch(home: Path, plan, arrays, duration, seed, progress) -> Recording:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_program(main: Path, folder: Path, duration, seed, progress) -> None:
+def _run_program(main: Path, folder: Path, duration, progress) -> None:
     environment = {
         **os.environ,
-        "PULVINAR_SEED": str(seed),
         "PULVINAR_DURATION": repr(float(duration)),
         "OMP_WAIT_POLICY": "passive",
     }

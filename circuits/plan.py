@@ -39,6 +39,8 @@ _INPUT_EQUATIONS = """
 rate = lgn_rate(t, channel)*seen + r_peak*clip(cos(2*pi*(t/cycle - peak - pacing(t))), 0, 1) : Hz
 da/dt = rate : 1
 level : 1
+fired : integer
+key : integer (constant)
 regular : 1 (constant)
 seen : 1 (constant)
 r_peak : Hz (constant)
@@ -46,9 +48,10 @@ peak : 1 (constant)
 cycle : second (constant)
 channel : integer (constant)
 """
-_INPUT_RESET = "a -= level; level = regular - (1 - regular)*log(1 - rand())"
+_INPUT_RESET = "a -= level; fired += 1; level = regular - (1 - regular)*log(uniform(key, fired))"
 _NOISE_EQUATIONS = """
 I_noise : amp
+key : integer (constant)
 noise_sd : amp (constant)
 I_bias : amp (constant)
 """
@@ -135,7 +138,8 @@ class Plan:
 
 def _hashes() -> list[str]:
     here = Path(__file__).parent
-    paths = (here / "program.py", here / "device.py", here.parent / "cells/integration.py")
+    paths = [here / f"{name}.py" for name in ("program", "device", "noise")]
+    paths.append(here.parent / "cells/integration.py")
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 
@@ -252,7 +256,8 @@ def make_plan(
             gate = {"learn": _gate(bin_ms, dt_ms)}
         decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
         kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
-        noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*randn()"
+        step = f"timestep(t, {SLOW_CLOCK_MS}*ms)"  # t and dt are those of the membrane
+        noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*gauss(key, {step})"
         groups.append(
             GroupPlan(
                 name, n, "\n".join(equations), model.threshold, "", method, dt_ms,

@@ -22,6 +22,7 @@ from brian2 import (
 
 from cells.integration import METHODS
 from circuits.learning import LEARNING_RATE, brian_namespace
+from circuits.noise import RANDOM
 from circuits.plan import INPUTS, GroupPlan, Plan, SynapsePlan
 
 __all__ = ["Program", "construct"]
@@ -75,7 +76,7 @@ def _make_group(plan: GroupPlan, namespace: dict) -> NeuronGroup:
     group = NeuronGroup(
         plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
         method=method, dt=plan.dt_ms * ms, name=plan.name,
-        namespace=namespace | brian_namespace(plan.constants),
+        namespace={**RANDOM, **namespace, **brian_namespace(plan.constants)},
         events={name: getattr(plan, name) for name in ("learn", "onset") if getattr(plan, name)},
     )  # fmt: skip
     if plan.onset:

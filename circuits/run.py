@@ -155,7 +155,7 @@ def arrays_of(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, np.n
 def _simulate_one(condition, cycle, seed, device, progress) -> Result:
     arrays, shown = _arrays(condition, cycle, seed)
     recording = run_plan(
-        condition.plan, arrays, duration=cycle.duration, seed=seed, device=device, progress=progress
+        condition.plan, arrays, duration=cycle.duration, device=device, progress=progress
     )
     result = Result(recording, shown["drive"].values[cycle.warmup :])
     if condition.blocks:

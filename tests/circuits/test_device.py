@@ -91,14 +91,14 @@ def test_cells_fill_their_groups_once(spec, plan):
 
 def test_unknown_device(plan, arrays):
     with pytest.raises(InputError, match="unknown device 'cp'; did you mean 'cpp'"):
-        device.run_plan(plan, arrays, duration=0.1, seed=1, device="cp")
+        device.run_plan(plan, arrays, duration=0.1, device="cp")
 
 
 def test_no_compiler(plan, arrays, monkeypatch, tmp_path):
     monkeypatch.setenv("PULVINAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="needs a C\\+\\+ compiler"):
-        device.run_plan(plan, arrays, duration=0.1, seed=1, device="cpp")
+        device.run_plan(plan, arrays, duration=0.1, device="cpp")
     assert not list(tmp_path.rglob("*"))
 
 
@@ -139,19 +139,19 @@ NAN = "printf '\\000\\000\\000\\000\\000\\000\\370\\177' > results/v"
 def launch(home, values=(1.0, 2.0, 3.0)):
     seen = []
     recording = device._launch(
-        home, None, {"a": np.array(values)}, 0.5, 7, lambda done, elapsed: seen.append(done)
+        home, None, {"a": np.array(values)}, 0.5, lambda done, elapsed: seen.append(done)
     )
     return recording, seen
 
 
-def test_launch_passes_numbers_seed_and_duration_and_reports(fake, tmp_path):
+def test_launch_passes_numbers_and_duration_and_reports(fake, tmp_path):
     copy = tmp_path / "seen"
     home = fake(
-        f"echo $PULVINAR_SEED $PULVINAR_DURATION > {copy}; cat static_arrays/file_a >> {copy};"
+        f"echo $PULVINAR_DURATION > {copy}; cat static_arrays/file_a >> {copy};"
         f" echo progress 0.25 1.5; {GOOD}"
     )
     recording, seen = launch(home)
-    assert copy.read_bytes() == b"7 0.5\n" + np.array([1.0, 2.0, 3.0]).tobytes()
+    assert copy.read_bytes() == b"0.5\n" + np.array([1.0, 2.0, 3.0]).tobytes()
     assert seen == [0.25]
     np.testing.assert_array_equal(recording.spikes["g"][1], [0.0])
 
@@ -179,7 +179,7 @@ def test_arrays_of_another_size_are_refused(fake):
 
 def test_arrays_without_a_place_are_refused(fake):
     with pytest.raises(device.DeviceError, match="no place for b"):
-        device._launch(fake(GOOD), None, {"a": np.ones(3), "b": np.ones(1)}, 0.5, 1, None)
+        device._launch(fake(GOOD), None, {"a": np.ones(3), "b": np.ones(1)}, 0.5, None)
 
 
 def test_an_interrupt_kills_the_program_and_leaves_nothing(fake, tmp_path, monkeypatch):
@@ -191,7 +191,7 @@ def test_an_interrupt_kills_the_program_and_leaves_nothing(fake, tmp_path, monke
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        device._launch(home, None, {"a": np.ones(3)}, 0.5, 1, interrupt)
+        device._launch(home, None, {"a": np.ones(3)}, 0.5, interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not list((tmp_path / "scratch").iterdir())

@@ -677,9 +677,7 @@ def test_pacing_moves_the_rhythmic_inputs(write):
         arrays["pacing"] = pacing_shifts(
             shift, False, cycle_ms=100, bin_ms=BIN_MS, bins=120, seed=3
         )
-        index, t = device.run_plan(plan, arrays, duration=0.6, seed=3, device="numpy").spikes[
-            "inputs"
-        ]
+        index, t = device.run_plan(plan, arrays, duration=0.6, device="numpy").spikes["inputs"]
         first = paced[0].size(spec.channels)
         mine = t[(index < first) & (t > 0.1)]
         assert mine.size > 50

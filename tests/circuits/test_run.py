@@ -172,7 +172,7 @@ def test_numpy_repeats_a_seed_and_only_that(small):
     def brief(seed):
         arrays, _ = driver.arrays_of(small.conditions[0], small.cycle, seed)
         plan = small.conditions[0].plan
-        return driver.run_plan(plan, arrays, duration=0.03, seed=seed, device="numpy").spikes
+        return driver.run_plan(plan, arrays, duration=0.03, device="numpy").spikes
 
     first = brief(3)
     assert sum(len(t) for _, t in first.values()) > 50
