@@ -236,6 +236,7 @@ def draw_arrays(
         if "t_onset" in group.equations:
             arrays[f"{group.name}.t_onset"] = np.full(group.n, -1.0)
             arrays[f"{group.name}.lag"] = np.full(group.n, learning.lag * 1e-3)
+            arrays[f"{group.name}.rise"] = np.full(group.n, learning.rise)
         for c in group.conductances:
             if c.receptor == "GABA_B":
                 key = f"{group.name}.g_max_GABA_B"

@@ -42,14 +42,17 @@ OWN = ("factor", "start", "start_sd", "gain")
 # The local signal: a cell's synaptic conductance, integrated fast and slow. Where the fast one
 # rises above the slow one, a phase begins; the cell's synapses are read a fixed time later.
 ONSET = {
-    "tau_fast": 10 * ms, "tau_slow": 100 * ms, "rise": 1.5, "pause": 100 * ms,
-}  # fmt: skip
+    "tau_fast": 10 * ms,
+    "tau_slow": 100 * ms,
+    "pause": 100 * ms,
+}
 ONSET_EQUATIONS = """
 g_synaptic = {conductances} : siemens
 dg_fast/dt = (g_synaptic - g_fast)/tau_fast : siemens
 dg_slow/dt = (g_synaptic - g_slow)/tau_slow : siemens
 t_onset : second
 lag : second (constant)
+rise : 1 (constant)
 """
 
 
@@ -76,6 +79,8 @@ class Learning:
         cycle; the synapses of a cell are read ``lag`` after its synaptic conductance rose.
     lag : float
         ms from that rise to the reading, with timing "onset".
+    rise : float
+        What the fast integral must reach, in units of the slow one.
     start, start_sd : float
         First weights, 0 to 1.
     gain : float
@@ -99,6 +104,7 @@ class Learning:
     gain: float = 1.0
     bounds: float = 1.0
     lag: float = 40.0
+    rise: float = 1.2
     own: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
 
     def __post_init__(self):
@@ -112,7 +118,7 @@ class Learning:
         for key in ("start", "bounds"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{key}: {getattr(self, key):g} is outside [0, 1]")
-        for key in ("rate", "start_sd", "gain", "lag"):
+        for key in ("rate", "start_sd", "gain", "lag", "rise"):
             if not getattr(self, key) >= 0:
                 raise InputError(f"{key}: {getattr(self, key):g} is below 0")
         for name, values in self.own:

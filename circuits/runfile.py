@@ -543,7 +543,7 @@ def _plasticity(
     for key in ("rule", "efficacy", "timing"):
         values[key] = _text(table.get(key, getattr(default, key)), f"{where} {key}")
     _chosen(values["rule"], tuple(RULES), f"{where} rule:", "rule")
-    for key in ("rate", "start", "start_sd", "gain", "bounds"):
+    for key in ("rate", "start", "start_sd", "gain", "bounds", "rise"):
         values[key] = _number(table.get(key, getattr(default, key)), f"{where} {key}")
     for key in ("gate", "lag"):
         own = table.get(key, f"{getattr(default, key)} ms")
