@@ -24,7 +24,7 @@ from pathlib import Path
 
 import brian2
 import numpy as np
-from brian2 import get_device, prefs, second
+from brian2 import Synapses, get_device, prefs, second
 
 from cells.integration import use_fast_math
 from cells.parameters import InputError, nearest
@@ -39,6 +39,9 @@ Progress = Callable[[float, float], None]
 _REPORT = """
 std::cout << "progress " << completed << " " << elapsed << std::endl;
 """
+
+
+_STATE = Path(__file__).with_name("state.h")
 
 
 class DeviceError(RuntimeError):
@@ -93,6 +96,8 @@ def run_plan(
     duration: float,
     device: str = "cpp",
     progress: Progress | None = None,
+    start: Path | None = None,
+    stop: Path | None = None,
 ) -> Recording:
     """Run a plan with the given numbers.
 
@@ -106,6 +111,12 @@ def run_plan(
     device : {"numpy", "cython", "cpp"}
     progress : callable, optional
         Called with the completed fraction and the seconds so far.
+    start : path, optional
+        State to go on from, as an earlier launch left it; device cpp only. The program must be the
+        same one; what is constant in a run (wiring, parameters, stimulus) is that of ``arrays``.
+    stop : path, optional
+        File for the state at the end; device cpp only. A run in two pieces is, bit for bit, the run
+        in one.
 
     Returns
     -------
@@ -114,21 +125,23 @@ def run_plan(
     Raises
     ------
     InputError
-        For an unknown device, or one that cannot run.
+        For an unknown device, or one that cannot run, or cannot keep its state.
     DeviceError
-        If the program failed.
+        If the program failed, or the state is damaged or that of another program.
     """
     if device not in DEVICES:
         raise InputError(f"unknown device '{device}'{nearest(device, DEVICES)}")
     if device == "cuda":
         raise InputError("device 'cuda' is generated, not run: see circuits.cuda")
     if device == "cpp":
-        start = time.perf_counter()
+        begin = time.perf_counter()
         folder = build(plan, arrays, progress=progress)
-        built = time.perf_counter() - start
-        recording = _launch(folder, plan, arrays, duration, progress)
+        built = time.perf_counter() - begin
+        recording = _launch(folder, plan, arrays, duration, progress, start, stop)
         recording.wall["build"] = built
         return recording
+    if start or stop:
+        raise InputError(f"device '{device}' cannot keep the state of a run; cpp can")
     return _run_runtime(plan, arrays, duration, device, progress)
 
 
@@ -228,8 +241,12 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
     try:
         program = construct(plan, arrays)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
-        _take_duration_from_environment(device)
+        _take_over_run(device, program, plan)
+        device.insert_code("before_start", "pulvinar::end_with_parent();")
         device.build(directory=str(folder), compile=False, run=False)
+        shutil.copy(_STATE, folder)
+        main = folder / "main.cpp"
+        main.write_text(f'#include "{_STATE.name}"\n{main.read_text()}')
         timed = {
             key: [name for name in device.static_arrays if name.endswith(f"{TIMED[key]}_values")]
             for key in TIMED
@@ -266,21 +283,54 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
         brian2.set_device("runtime")
 
 
-def _take_duration_from_environment(device) -> None:
-    """Let the compiled program read its duration at launch instead of having it baked in."""
+def _state_items(device, program) -> list[str]:
+    """Return C++ statements that visit all that changes in a run; see state.h."""
+    monitors = [*program.spikes.values(), *program.traces.values(), *program.weights.values()]
+    passive = {monitor.name for monitor in monitors}
+    lines = []
+    for variable, name in sorted(device.arrays.items(), key=lambda item: item[1]):
+        # what is constant is given at every launch
+        if variable.constant or variable.owner.name in passive:
+            continue
+        if variable in device.dynamic_arrays:
+            lines.append(f'state.array("{name}", {device.dynamic_arrays[variable]});')
+        else:
+            size = f"_num_{name}*sizeof({name}[0])"
+            lines.append(f'state.array("{name}", {name}, {size});')
+    pathways = [p for o in program.network.objects if isinstance(o, Synapses) for p in o._pathways]
+    lines += [
+        f'state.queue("{name}", *{name}.queue[0]);' for name in sorted(p.name for p in pathways)
+    ]
+    return lines
+
+
+def _take_over_run(device, program, plan: Plan) -> None:
+    """Let the compiled program take its duration, and its state, from what it is launched with."""
     changed = 0
     for k, (kind, args) in enumerate(device.main_queue):
-        if kind == "run_network":
-            network, lines = args
-            new = [
-                line.replace(
-                    f"{network.name}.run(1.0,",
-                    f'{network.name}.run(atof(getenv("PULVINAR_DURATION")),',
-                )
-                for line in lines
+        if kind != "run_network":
+            continue
+        network, lines = args
+        fixed = f"{network.name}.run(1.0,"
+        new = []
+        for line in lines:
+            if fixed not in line:
+                new.append(line)
+                continue
+            time = f"state.time({network.name}.t, {plan.dt_ms * 1e-3!r});"
+            new += [
+                f'pulvinar::State state("{plan.digest}");',
+                "const auto visit = [&]() {",
+                time,
+                *_state_items(device, program),
+                "state.close();",
+                "};",
+                'if(state.open(getenv("PULVINAR_STATE_IN"))) visit();',
+                line.replace(fixed, f'{network.name}.run(atof(getenv("PULVINAR_DURATION")),'),
+                'if(state.create(getenv("PULVINAR_STATE_OUT"))) visit();',
             ]
-            changed += sum(a != b for a, b in zip(lines, new, strict=True))
-            device.main_queue[k] = (kind, (network, new))
+            changed += 1
+        device.main_queue[k] = (kind, (network, new))
     if changed != 1:
         raise DeviceError("the generated program has no single run; is this another Brian2?")
 
@@ -345,14 +395,15 @@ def _write_numbers(folder: Path, home: Path, description: dict, arrays) -> None:
         shutil.copy(home / "static_arrays" / name, folder / "static_arrays" / name)
 
 
-def _launch(home: Path, plan, arrays, duration, progress) -> Recording:
+def _launch(home: Path, plan, arrays, duration, progress, start=None, stop=None) -> Recording:
     description = json.loads((home / "program.json").read_text())
     folder = Path(tempfile.mkdtemp(prefix="pulvinar-"))
     try:
         _write_numbers(folder, home, description, arrays)
-        start = time.perf_counter()
-        _run_program(home / "main", folder, duration, progress)
-        wall = time.perf_counter() - start
+        begin = time.perf_counter()
+        states = {"IN": start and Path(start).absolute(), "OUT": stop and folder / "state"}
+        _run_program(home / "main", folder, duration, progress, states)
+        wall = time.perf_counter() - begin
         results = folder / "results"
 
         def read(entry):
@@ -378,14 +429,19 @@ def _launch(home: Path, plan, arrays, duration, progress) -> Recording:
             final = read(last)
             weights[name] = np.vstack([read(noted).reshape(-1, len(final)), final])
             _check_finite(f"{name}.w", final)
+        if stop is not None:
+            partial = Path(f"{stop}.part")
+            shutil.copyfile(folder / "state", partial)
+            partial.replace(stop)
         return Recording(spikes, traces, weights, {"run": wall})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_program(main: Path, folder: Path, duration, progress) -> None:
+def _run_program(main: Path, folder: Path, duration, progress, states) -> None:
     environment = {
         **os.environ,
+        **{f"PULVINAR_STATE_{key}": str(path) for key, path in states.items() if path},
         "PULVINAR_DURATION": repr(float(duration)),
         "OMP_WAIT_POLICY": "passive",
     }

@@ -138,7 +138,7 @@ class Plan:
 
 def _hashes() -> list[str]:
     here = Path(__file__).parent
-    paths = [here / f"{name}.py" for name in ("program", "device", "noise")]
+    paths = [here / name for name in ("program.py", "device.py", "noise.py", "state.h")]
     paths.append(here.parent / "cells/integration.py")
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 

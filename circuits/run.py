@@ -22,7 +22,7 @@ from brian2 import BrianLogger, ms
 
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
-from circuits import store
+from circuits import checkpoint, store
 from circuits.assemble import cells_of, draw_arrays
 from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
 from circuits.interrupt import handle_interrupts
@@ -48,6 +48,7 @@ PHASES = ("minus", "plus")
 BrianLogger.suppress_name("synapses_dt_mismatch")
 # what an interrupt or an error cuts short never gets into a network
 BrianLogger.suppress_name("unused_brian_object")
+_PIECE = 20, 50  # cycles: launching costs as much as a few of them
 _EDGE = 1e-9  # seconds by which rounding of the time grid may move a spike over an edge
 
 
@@ -152,11 +153,30 @@ def arrays_of(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, np.n
     return arrays, shown["drive"].values[cycle.warmup :]
 
 
-def _simulate_one(condition, cycle, seed, device, progress) -> Result:
+def piece_ends(condition: Condition, cycle: Cycle) -> tuple[float, ...]:
+    """Return the seconds at which a run may be cut: ends of blocks, and every 50 cycles within."""
+    least, most = _PIECE
+    cuts = [0]
+    blocks = [block.cycles for block in condition.blocks] or [cycle.count]
+    for end in np.cumsum([cycle.warmup + blocks[0], *blocks[1:]]).tolist():
+        while end - cuts[-1] > most:
+            cuts.append(cuts[-1] + most)
+        if end - cuts[-1] >= least or end == cycle.total:
+            cuts.append(end)
+    return tuple(cut * cycle.length * 1e-3 for cut in cuts[1:])
+
+
+def _simulate_one(condition, cycle, seed, device, checkpoints, progress) -> Result:
     arrays, shown = _arrays(condition, cycle, seed)
-    recording = run_plan(
-        condition.plan, arrays, duration=cycle.duration, device=device, progress=progress
-    )
+    if checkpoints is None:
+        recording = run_plan(
+            condition.plan, arrays, duration=cycle.duration, device=device, progress=progress
+        )
+    else:
+        recording = checkpoint.run_in_pieces(
+            condition.plan, arrays, ends=piece_ends(condition, cycle), folder=checkpoints,
+            progress=progress,
+        )  # fmt: skip
     result = Result(recording, shown["drive"].values[cycle.warmup :])
     if condition.blocks:
         result.path = {
@@ -316,7 +336,11 @@ def _in_processes(jobs: Sequence[tuple], n: int, progress: Progress, done_one) -
 
 
 def simulate(
-    run: Run, *, jobs: int | None = None, progress: Progress | None = None
+    run: Run,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    checkpoints: Path | None = None,
 ) -> tuple[xr.Dataset, dict]:
     """Run every condition and seed of a circuit run.
 
@@ -326,6 +350,8 @@ def simulate(
     jobs : int, optional
         Processes at a time; default one for each core. A single one runs in this process.
     progress : Progress, optional
+    checkpoints : path, optional
+        Folder in which finished pieces are kept, and from which to go on; device cpp only.
 
     Returns
     -------
@@ -344,12 +370,13 @@ def simulate(
     if run.device == "cpp":
         _build_all(run, progress)
     built = time.perf_counter() - started
-    work = [(c, run.cycle, seed, run.device) for c in run.conditions for seed in run.seeds]
+    kept = checkpoints if run.device == "cpp" else None
+    work = [(c, run.cycle, seed, run.device, kept) for c in run.conditions for seed in run.seeds]
     n = min(jobs or os.cpu_count() or 1, len(work))
     progress.begin(f"{run.name}: {len(work)} runs" if len(work) > 1 else run.name)
 
     def done_one(number, result):
-        condition, _, seed, _ = work[number]
+        condition, _, seed, *_ = work[number]
         wall = result.recording.wall["run"]
         if not progress.terminal:
             progress.note(
@@ -786,6 +813,7 @@ def run_file(
     settings: Iterable[str] = (),
     out: Path | str | None = None,
     jobs: int | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Run a run file and write its folder.
@@ -801,6 +829,8 @@ def run_file(
         elsewhere. A finished run there is replaced.
     jobs : int, optional
         Processes at a time; default one for each core.
+    fresh : bool
+        Ignore what the same run has kept when it was cut short.
     progress : Progress, optional
 
     Returns
@@ -835,11 +865,26 @@ def run_file(
     started = datetime.now(UTC)
     clock = time.perf_counter()
     if run.experiment == "synapse":
-        ds, info = _run_bench(run, progress)
+        _finish(run, folder, started, clock, progress, *_run_bench(run, progress))
     elif run.device == "cuda":
-        return _generate_cuda(run, folder, progress)
+        _generate_cuda(run, folder, progress)
+    elif run.device == "cpp":
+        kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
+        with checkpoint.held(kept, fresh=fresh) as mine:
+            if mine and (n := checkpoint.kept_pieces(kept)):
+                progress.note(
+                    f"{run.name}: continuing, with {n} pieces of the same run that was cut short"
+                    " (--fresh starts anew)"
+                )
+            found = simulate(run, jobs=jobs, progress=progress, checkpoints=kept if mine else None)
+            _finish(run, folder, started, clock, progress, *found)
     else:
-        ds, info = simulate(run, jobs=jobs, progress=progress)
+        _finish(run, folder, started, clock, progress, *simulate(run, jobs=jobs, progress=progress))
+    return folder
+
+
+def _finish(run, folder, started, clock, progress, ds, info) -> None:
+    """Judge a run and write its folder."""
     progress.begin(f"{run.name}: analysis and report")
     verdicts = evaluate(run.experiment, ds, run.criteria)
     info["started"] = started.isoformat(timespec="seconds")
@@ -850,7 +895,6 @@ def run_file(
         store.write_json(partial / "run.json", described)
         store.write_json(partial / "verdicts.json", verdicts)
         write_report(ds, verdicts, described, partial / "report.html")
-    return folder
 
 
 def _check_device(run: Run) -> None:
@@ -864,7 +908,7 @@ def _check_device(run: Run) -> None:
         )
 
 
-def _generate_cuda(run: Run, folder: Path, progress: Progress) -> Path:
+def _generate_cuda(run: Run, folder: Path, progress: Progress) -> None:
     """Write the CUDA project of the first condition and seed; it is neither compiled nor run."""
     from circuits.cuda import generate_cuda
 
@@ -874,7 +918,6 @@ def _generate_cuda(run: Run, folder: Path, progress: Progress) -> Path:
     with store.new_folder(folder) as partial:
         generate_cuda(condition.plan, arrays, partial / "cuda")
         store.write_json(partial / "run.json", _describe(run, {"generated_only": True}))
-    return folder
 
 
 def rebuild_report(folder: Path | str) -> Path:

@@ -160,7 +160,7 @@ unit = "Hz"
 
 def spikes(run, seed, device, progress=None):
     return driver._simulate_one(
-        run.conditions[0], run.cycle, seed, device, progress
+        run.conditions[0], run.cycle, seed, device, None, progress
     ).recording.spikes
 
 
