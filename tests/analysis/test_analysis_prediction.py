@@ -509,7 +509,7 @@ def test_the_pulvinar_may_be_named_or_not(learner):
 def test_importing_the_module_first_registers_its_observables():
     code = "import analysis.prediction; from analysis.observables import find; "
     code += "find('r_pred', {'block': 'x'}), find('burst_rate')"
-    root = Path(prediction.__file__).parents[1]
+    root = Path(schema.__file__).parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
