@@ -325,6 +325,8 @@ def r_persist(
         if outcome != "V1.L5IB":
             raise schema.AnalysisError("r_persist of a block is that of the outcome 'V1.L5IB'")
         return _mean(prediction.scored(ds, "r_persist", block, first, last, direction)[0])
+    if any(part is not None for part in (first, last, direction)):
+        raise schema.AnalysisError("r_persist: 'first', 'last' and 'direction' need a 'block'")
     if outcome == "stimulus":
         pattern = ds["stimulus"].transpose("cycle", "position").values
     else:

@@ -154,6 +154,12 @@ def seen_positions(ds, n_position):
     return seen & ~jump[..., None] & known[:, None]
 
 
+def check_direction(direction):
+    """Refuse a direction that no movement has: it would silently select nothing."""
+    if direction not in (None, 1, -1):
+        raise schema.AnalysisError(f"no direction '{direction}'; valid: 1, -1")
+
+
 def block_cycles(
     ds: xr.Dataset,
     block: str,
@@ -180,8 +186,9 @@ def block_cycles(
     Raises
     ------
     AnalysisError
-        If the run has no blocks, or none of this name.
+        If the run has no blocks, or none of this name, or there is no such direction.
     """
+    check_direction(direction)
     if "cycle_block" not in ds or "block" not in ds.dims:
         raise schema.AnalysisError("no variable 'cycle_block': not a run with learning blocks")
     names = ds["block"].values.astype(str).tolist()

@@ -317,6 +317,17 @@ def prediction_error(ds, block, first=None, last=None, direction=None):
     return finite_mean(scored(ds, "prediction_error", block, first, last, direction)[0])
 
 
+def _first_cycle(ds, block, window, direction, reached):
+    """Cycles of a block until ``reached(mean of the last r_pred)``; NaN if that never is."""
+    value, at = scored(ds, "r_pred", block, direction=direction)
+    if value.size < window:
+        return np.nan
+    total = np.concatenate([[0.0], np.cumsum(value)])
+    there = np.flatnonzero(reached((total[window:] - total[:-window]) / window))
+    begin = block_cycles(ds, block)[0]
+    return float(at[there[0] + window - 1] - begin + 1) if there.size else np.nan
+
+
 @observable("1")
 def cycles_to_criterion(ds, block, level=0.5, window=16, reference=None, direction=None):
     """Cycles of the block until the mean r_pred of the last 16 scored cycles exceeds a level.
@@ -326,14 +337,23 @@ def cycles_to_criterion(ds, block, level=0.5, window=16, reference=None, directi
     """
     if reference is not None:
         level = level * r_pred(ds, reference, direction=direction)
-    value, at = scored(ds, "r_pred", block, direction=direction)
-    if value.size < window or not np.isfinite(level):
+    return _first_cycle(ds, block, window, direction, lambda mean: mean > level)
+
+
+@observable("1")
+def cycles_to_recover(ds, block, reference, share=0.8, window=20, direction=None):
+    """Cycles of a block until r_pred is back at a share of what it was in another block.
+
+    The mean r_pred of the last ``window`` scored cycles counts, so that the value is never below
+    ``window``. If it never gets there, the value is one more than the block has cycles: a lower
+    bound, with which a mean over seeds stays a number. NaN where the other block has no positive
+    r_pred, or this one fewer than ``window`` scored cycles.
+    """
+    level = share * r_pred(ds, reference, direction=direction)
+    if not level > 0 or scored(ds, "r_pred", block, direction=direction)[1].size < window:
         return np.nan
-    total = np.concatenate([[0.0], np.cumsum(value)])
-    trailing = (total[window:] - total[:-window]) / window
-    above = np.flatnonzero(trailing > level)
-    begin = block_cycles(ds, block)[0]
-    return float(at[above[0] + window - 1] - begin + 1) if above.size else np.nan
+    first = _first_cycle(ds, block, window, direction, lambda mean: mean >= level)
+    return first if np.isfinite(first) else float(block_cycles(ds, block).size + 1)
 
 
 @observable("1")

@@ -10,7 +10,7 @@ import xarray as xr
 
 from analysis import schema
 from analysis.observables import observable
-from analysis.prediction.phases import block_cycles, finite_mean
+from analysis.prediction.phases import block_cycles, check_direction, finite_mean
 
 __all__ = ["WEIGHT_CLASSES", "classify_synapses", "movement", "placed_synapses"]
 
@@ -152,8 +152,9 @@ def classify_synapses(
     Raises
     ------
     AnalysisError
-        If there is no such plastic projection.
+        If there is no such plastic projection or direction.
     """
+    check_direction(direction)
     synapse, source, target = placed_synapses(ds, projection)
     n_x = int(ds.attrs.get("n_x", ds.sizes.get("position", 1)))
     same = source // n_x == target // n_x
