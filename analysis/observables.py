@@ -484,4 +484,4 @@ def spectral_peak(ds, population="V1.L5IB", f_min=1.0, f_max=100.0, window_s=2.0
 
 
 # last, because it registers its observables with what is defined above
-from analysis import prediction  # noqa: E402
+from analysis import gradient, prediction  # noqa: E402, F401

@@ -8,7 +8,12 @@ A silent prediction is no prediction. Where the outcome is defined and the minus
 the observables count a correlation of 0, and `r_pred_defined` tells how often that was so.
 """
 
-from analysis.prediction.phases import block_cycles, phase_patterns, position_patterns
+from analysis.prediction.phases import (
+    block_cycles,
+    cell_rates,
+    phase_patterns,
+    position_patterns,
+)
 from analysis.prediction.scores import SCORES, add_scores, block_means, scored
 from analysis.prediction.sites import classify_sites
 from analysis.prediction.weights import (
@@ -16,6 +21,7 @@ from analysis.prediction.weights import (
     classify_synapses,
     movement,
     placed_synapses,
+    plastic_projection,
 )
 
 __all__ = [
@@ -24,11 +30,13 @@ __all__ = [
     "add_scores",
     "block_cycles",
     "block_means",
+    "cell_rates",
     "classify_sites",
     "classify_synapses",
     "movement",
     "phase_patterns",
     "placed_synapses",
+    "plastic_projection",
     "position_patterns",
     "scored",
 ]

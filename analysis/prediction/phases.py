@@ -7,7 +7,7 @@ import xarray as xr
 
 from analysis import schema
 
-__all__ = ["block_cycles", "phase_patterns", "position_patterns"]
+__all__ = ["block_cycles", "cell_rates", "phase_patterns", "position_patterns"]
 
 POPULATION, OUTCOME, WINDOW = "pulvinar.TRC", "V1.L5IB", 60e-3
 _EDGE = 1e-9
@@ -87,17 +87,42 @@ def position_patterns(
         chosen = np.isin(np.arange(at.size), cells)
         at = np.where(chosen, at, -1)
         n_cell = np.bincount(at[at >= 0], minlength=n_cell.size)
+    count = _counts(ds, at, n_cell.size, begin, end)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return count / np.where(n_cell > 0, n_cell, np.nan)
+
+
+def cell_rates(ds: xr.Dataset, cells: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the rates of cells in a window of every cycle.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    cells : (n,) array of int
+    begin, end : (cycle,) array, s
+        As `position_patterns` takes them.
+
+    Returns
+    -------
+    (cycle, n) array, Hz
+    """
+    at = np.full(ds.sizes["neuron"], -1)
+    at[cells] = np.arange(len(cells))
+    return _counts(ds, at, len(cells), begin, end)[0, 0] / (end - begin)[:, None]
+
+
+def _counts(ds, at, n_place, begin, end):
+    """Count spikes by run, window and place, of the neurons that ``at`` gives a place."""
     neuron = ds["spike_neuron"].values
     keep = np.flatnonzero((at >= 0)[neuron])
     time, begin = ds["spike_time"].values[keep], np.asarray(begin, float)
     cycle = np.searchsorted(begin - _EDGE, time, side="right") - 1
     inside = (cycle >= 0) & (time < np.asarray(end, float)[cycle] - _EDGE)
     keep, cycle = keep[inside], cycle[inside]
-    shape = (*run_shape(ds), begin.size, n_cell.size)
-    flat = (_run_of_spikes(ds, keep) * begin.size + cycle) * n_cell.size + at[neuron[keep]]
-    count = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return count / np.where(n_cell > 0, n_cell, np.nan)
+    shape = (*run_shape(ds), begin.size, n_place)
+    flat = (_run_of_spikes(ds, keep) * begin.size + cycle) * n_place + at[neuron[keep]]
+    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
 
 
 def windows_of(ds, window=WINDOW):

@@ -12,7 +12,13 @@ from analysis import schema
 from analysis.observables import observable
 from analysis.prediction.phases import block_cycles, check_direction, finite_mean
 
-__all__ = ["WEIGHT_CLASSES", "classify_synapses", "movement", "placed_synapses"]
+__all__ = [
+    "WEIGHT_CLASSES",
+    "classify_synapses",
+    "movement",
+    "placed_synapses",
+    "plastic_projection",
+]
 
 WEIGHT_CLASSES = ("true", "self", "reverse", "rest")
 
@@ -71,6 +77,41 @@ def _is_film(ds, stimulus):
     return bool(known[known.any(-1)].all())
 
 
+def plastic_projection(ds: xr.Dataset, projection: str) -> str:
+    """Return the name that a plastic projection has in the run.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    projection : str
+        As in ``synapse_projection``; the pulvinar's name may be left out.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such plastic projection.
+    """
+    known = list(dict.fromkeys(ds["synapse_projection"].values.astype(str).tolist()))
+
+    def bare(name):
+        return tuple(part.split(".")[-1] if part.split(".")[0] not in ("V1", "V2") else part
+                     for part in name.split("->"))  # fmt: skip
+
+    alike = [n for n in known if n == projection] or [
+        n for n in known if bare(n) == bare(projection)
+    ]
+    if not alike:
+        raise schema.AnalysisError(
+            f"no plastic projection '{projection}'{schema.nearest(projection, known)}"
+        )
+    return alike[0]
+
+
 def placed_synapses(
     ds: xr.Dataset, projection: str = "V2.L6CT->TRC"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,24 +134,11 @@ def placed_synapses(
     AnalysisError
         If there is no such plastic projection.
     """
-    names = ds["synapse_projection"].values.astype(str)
-    known = list(dict.fromkeys(names.tolist()))
-
-    def bare(name):
-        return tuple(part.split(".")[-1] if part.split(".")[0] not in ("V1", "V2") else part
-                     for part in name.split("->"))  # fmt: skip
-
-    alike = [n for n in known if n == projection] or [
-        n for n in known if bare(n) == bare(projection)
-    ]
-    if not alike:
-        raise schema.AnalysisError(
-            f"no plastic projection '{projection}'{schema.nearest(projection, known)}"
-        )
+    name, names = plastic_projection(ds, projection), ds["synapse_projection"].values.astype(str)
     position = ds["position"].values.astype(int)
     source = position[ds["synapse_source"].values.astype(int)]
     target = position[ds["synapse_target"].values.astype(int)]
-    keep = np.flatnonzero((names == alike[0]) & (source >= 0) & (target >= 0))
+    keep = np.flatnonzero((names == name) & (source >= 0) & (target >= 0))
     return keep, source[keep], target[keep]
 
 
