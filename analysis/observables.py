@@ -7,7 +7,7 @@ returns a float in the unit it is registered with; NaN says that the run has no 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,15 @@ import xarray as xr
 
 from analysis import patterns, schema, spectra, spikes, theta
 
-__all__ = ["OBSERVABLES", "Observable", "by_condition", "evaluate", "find", "observable"]
+__all__ = [
+    "OBSERVABLES",
+    "Observable",
+    "all_by_condition",
+    "by_condition",
+    "evaluate",
+    "find",
+    "observable",
+]
 
 
 @dataclass(frozen=True)
@@ -128,10 +136,40 @@ def by_condition(ds: xr.Dataset, name: str, **arguments) -> xr.DataArray:
     AnalysisError
         As `evaluate`.
     """
+    values = [evaluate(schema.select(ds, s, c), name, **arguments) for c, s in schema.runs(ds)]
+    return _table(ds, name, values)
+
+
+def all_by_condition(ds: xr.Dataset, names: Iterable[str]) -> list[xr.DataArray]:
+    """Return several observables of every run; each run is taken out of the whole once.
+
+    Parameters
+    ----------
+    ds : Dataset
+        All runs.
+    names : iterable of str
+        Of observables that need no argument.
+
+    Returns
+    -------
+    list of DataArray (condition, seed)
+        As `by_condition`, without the observables that a run lacks the data for.
+    """
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for condition, seed in schema.runs(ds):
+        one = schema.select(ds, seed, condition)
+        for name in list(values):
+            try:
+                values[name].append(evaluate(one, name))
+            except schema.AnalysisError:
+                del values[name]
+    return [_table(ds, name, measured) for name, measured in values.items()]
+
+
+def _table(ds, name, values):
     runs = schema.runs(ds)
     conditions = list(dict.fromkeys(condition for condition, _ in runs))
     seeds = list(dict.fromkeys(seed for _, seed in runs))
-    values = [evaluate(schema.select(ds, condition=c, seed=s), name, **arguments) for c, s in runs]
     return xr.DataArray(
         np.reshape(values, (len(conditions), len(seeds))),
         dims=("condition", "seed"),
