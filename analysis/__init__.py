@@ -8,6 +8,8 @@ spikes, theta, patterns, spectra
     Measures: bursts and irregularity, phase, patterns over positions, spectra.
 prediction
     Learning runs: how well the minus phase predicts the plus phase, weights by offset.
+gradient
+    Learning runs: weight changes beside the gradient of the prediction error.
 observables, verdicts
     The named numbers that claims are about, and whether the claims hold.
 diagram, figures, learning, report

@@ -7,7 +7,7 @@ returns a float in the unit it is registered with; NaN says that the run has no 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,15 @@ import xarray as xr
 
 from analysis import patterns, schema, spectra, spikes, theta
 
-__all__ = ["OBSERVABLES", "Observable", "by_condition", "evaluate", "find", "observable"]
+__all__ = [
+    "OBSERVABLES",
+    "Observable",
+    "all_by_condition",
+    "by_condition",
+    "evaluate",
+    "find",
+    "observable",
+]
 
 
 @dataclass(frozen=True)
@@ -128,10 +136,40 @@ def by_condition(ds: xr.Dataset, name: str, **arguments) -> xr.DataArray:
     AnalysisError
         As `evaluate`.
     """
+    values = [evaluate(schema.select(ds, s, c), name, **arguments) for c, s in schema.runs(ds)]
+    return _table(ds, name, values)
+
+
+def all_by_condition(ds: xr.Dataset, names: Iterable[str]) -> list[xr.DataArray]:
+    """Return several observables of every run; each run is taken out of the whole once.
+
+    Parameters
+    ----------
+    ds : Dataset
+        All runs.
+    names : iterable of str
+        Of observables that need no argument.
+
+    Returns
+    -------
+    list of DataArray (condition, seed)
+        As `by_condition`, without the observables that a run lacks the data for.
+    """
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for condition, seed in schema.runs(ds):
+        one = schema.select(ds, seed, condition)
+        for name in list(values):
+            try:
+                values[name].append(evaluate(one, name))
+            except schema.AnalysisError:
+                del values[name]
+    return [_table(ds, name, measured) for name, measured in values.items()]
+
+
+def _table(ds, name, values):
     runs = schema.runs(ds)
     conditions = list(dict.fromkeys(condition for condition, _ in runs))
     seeds = list(dict.fromkeys(seed for _, seed in runs))
-    values = [evaluate(schema.select(ds, condition=c, seed=s), name, **arguments) for c, s in runs]
     return xr.DataArray(
         np.reshape(values, (len(conditions), len(seeds))),
         dims=("condition", "seed"),
@@ -325,6 +363,8 @@ def r_persist(
         if outcome != "V1.L5IB":
             raise schema.AnalysisError("r_persist of a block is that of the outcome 'V1.L5IB'")
         return _mean(prediction.scored(ds, "r_persist", block, first, last, direction)[0])
+    if any(part is not None for part in (first, last, direction)):
+        raise schema.AnalysisError("r_persist: 'first', 'last' and 'direction' need a 'block'")
     if outcome == "stimulus":
         pattern = ds["stimulus"].transpose("cycle", "position").values
     else:
@@ -482,4 +522,4 @@ def spectral_peak(ds, population="V1.L5IB", f_min=1.0, f_max=100.0, window_s=2.0
 
 
 # last, because it registers its observables with what is defined above
-from analysis import prediction  # noqa: E402
+from analysis import gradient, prediction  # noqa: E402, F401

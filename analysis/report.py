@@ -250,10 +250,7 @@ _COMPARED = (
 
 def _conditions(ds):
     """Figure of key observables by condition; none where the run has no such observable."""
-    panels = []
-    for name in _COMPARED:
-        with suppress(schema.AnalysisError):
-            panels.append(observables.by_condition(ds, name))
+    panels = observables.all_by_condition(ds, _COMPARED)
     if not panels:
         return []
     figure = Figure(figsize=(11, 2.9 * -(-len(panels) // 4)))

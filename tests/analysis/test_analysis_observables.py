@@ -217,5 +217,18 @@ def test_an_observable_of_every_run_is_that_of_each(many):
             assert got == value(run, "burst_vector_strength")
 
 
+def test_many_observables_take_every_run_out_once(many, monkeypatch):
+    taken = []
+    select = schema.select
+    monkeypatch.setattr(schema, "select", lambda *a: taken.append(a[1:]) or select(*a))
+    names = ("burst_rate", "plus_pattern_r", "r_pred", "idle_trc_rate")
+    found = observables.all_by_condition(many.drop_vars("stimulus"), names)
+    assert len(taken) == len(set(taken)) == 4
+    left = ("burst_rate", "plus_pattern_r", "idle_trc_rate")  # r_pred needs a block
+    assert [a.attrs["long_name"] for a in found] == [name.replace("_", " ") for name in left]
+    for values, name in zip(found, left, strict=True):
+        assert values.identical(observables.by_condition(many, name))
+
+
 def test_a_run_without_dims_is_one_condition_and_one_seed(circuit):
     assert observables.by_condition(circuit, "burst_rate").shape == (1, 1)

@@ -21,15 +21,17 @@ LABELS = {"V1.L5IB": ("V1", "5", "L5IB"), "V2.L6CT": ("V2", "6", "L6CT"),
 JUMP_EVERY = 8
 
 
-def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, silent=(), both=False):
+def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, silent=(), both=False,
+                 backward=None):  # fmt: skip
     """Return a learning run of which everything is known.
 
     A bump moves round a ring by ``step`` (a block may have its own) in every cycle. V1 L5IB fires
     6 spikes per cell where it is, and 2 beside it. TRCs fire late in the minus phase where it will
     be with probability ``quality[block]``, else at a wrong place; in the plus phase where it is.
-    In the cycles ``silent`` no TRC fires late in the minus phase. In a block that learns the
-    weights of the synapses whose source predicts the target become 0.7, all others move half way
-    to 0.2; dw is 1e-3 times outcome minus prediction, and 5e-5 where there is an outcome.
+    In the cycles ``silent`` no TRC fires late in the minus phase. With ``both``, every other sweep
+    goes backward, and ``backward`` is the probability there, in every block. In a block that learns
+    the weights of the synapses whose source predicts the target become 0.7, all others move half
+    way to 0.2; dw is 1e-3 times outcome minus prediction, and 5e-5 where there is an outcome.
     """
     rng = np.random.default_rng(seed)
     quality = quality or {"before": 0.0, "training": 0.5, "test": 1.0}
@@ -62,7 +64,8 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
         emit("pulvinar.TRC", site[c], start[c] + MINUS + rng.uniform(0.03, 0.09, 4))
         # a tail of the driver early in the minus phase must not count
         emit("pulvinar.TRC", rng.integers(N_X), start[c] + rng.uniform(0.0, 0.039, 9))
-        right = rng.random() < quality[names[block_of[c]]]
+        sure = quality[names[block_of[c]]] if way[c] > 0 or backward is None else backward
+        right = rng.random() < sure
         guess[c] = site[c] if right else (site[c] + rng.integers(3, N_X - 2)) % N_X
         if c not in silent:
             emit("pulvinar.TRC", guess[c], start[c] + MINUS - rng.uniform(1e-3, 0.059, 3))
@@ -317,6 +320,45 @@ def test_parts_of_a_block_and_directions():
     assert np.average(parts, weights=n) == pytest.approx(both)
 
 
+def test_each_direction_has_its_own_prediction():
+    ds = prediction.add_scores(make_learner(both=True, backward=0.0))
+    forward, back = ({"block": "test", "direction": d} for d in (1, -1))
+    assert value(ds, "r_pred", **forward) > 0.9 and value(ds, "r_pred", **back) < 0.1
+    assert value(ds, "prediction_decode", **forward) == 1
+    assert value(ds, "prediction_decode", **back) == 0
+    start = ds["cycle_start"].values
+    outcome = by_hand(ds, "V1.L5IB", start, start + LENGTH)
+    for args in (forward, back):
+        at = [
+            c
+            for c in np.flatnonzero(ds["cycle_block"].values == 2)
+            if ds["direction"].values[c] == args["direction"] and not ds["jump"].values[c]
+        ]
+        persist = np.mean([pearsonr(outcome[c - 1], outcome[c])[0] for c in at])
+        assert value(ds, "r_persist", **args) == pytest.approx(persist)
+        gain = value(ds, "r_pred", **args) - persist
+        assert value(ds, "prediction_gain", **args) == pytest.approx(gain)
+
+
+def test_cycles_to_recover_is_the_first_that_a_loop_finds():
+    blocks = (*BLOCKS, ("reversal", 80, True, -STEP))
+    quality = dict.fromkeys((b[0] for b in blocks), 1.0)
+    args = {"block": "reversal", "reference": "test"}
+    begin = sum(b[1] for b in BLOCKS)
+    # silent for thirty cycles, then perfect: 16 of the 20 last must be predicted
+    ds = make_learner(quality=quality, blocks=blocks, silent=range(begin, begin + 30))
+    ds = prediction.add_scores(ds)
+    scored = begin + np.flatnonzero(~ds["jump"].values[begin:])
+    seen = np.flatnonzero(scored >= begin + 30)
+    assert value(ds, "cycles_to_recover", **args) == scored[seen[0] + 16 - 1] - begin + 1
+    wanted = scored[seen[0] + 5 - 1] - begin + 1
+    assert value(ds, "cycles_to_recover", share=0.45, window=10, **args) == wanted
+    never = prediction.add_scores(make_learner(quality=quality | {"reversal": 0}, blocks=blocks))
+    assert value(never, "cycles_to_recover", **args) == 81
+    assert np.isnan(value(never, "cycles_to_recover", block="test", reference="reversal"))
+    assert np.isnan(value(ds, "cycles_to_recover", window=100, **args))
+
+
 def test_cycles_to_criterion_is_the_first_that_a_loop_finds():
     ds = prediction.add_scores(make_learner(4, quality={"before": 0, "training": 0.6, "test": 1}))
     r, at = prediction.scored(ds, "r_pred", "training")
@@ -478,6 +520,9 @@ def test_every_observable_of_a_block_gives_a_float(learner):
          "did you mean 'V2.L6CT->TRC'?"),
         ("fixed_point_ratio", {"block": "test", "wrong": "flase"}, "did you mean 'false'?"),
         ("r_persist", {"block": "test", "outcome": "stimulus"}, "of the outcome 'V1.L5IB'"),
+        ("r_persist", {"direction": 1}, "need a 'block'"),
+        ("r_pred", {"block": "test", "direction": 2}, "no direction '2'; valid: 1, -1"),
+        ("class_weight", {"block": "test", "direction": 0}, "no direction '0'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(learner, name, args, message):
@@ -509,7 +554,7 @@ def test_the_pulvinar_may_be_named_or_not(learner):
 def test_importing_the_module_first_registers_its_observables():
     code = "import analysis.prediction; from analysis.observables import find; "
     code += "find('r_pred', {'block': 'x'}), find('burst_rate')"
-    root = Path(prediction.__file__).parents[1]
+    root = Path(schema.__file__).parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 

@@ -1,4 +1,4 @@
-"""Figures and tables of a learning run: does the minus phase come to predict the plus phase."""
+"""Figures of a learning run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import figures, prediction, schema
+from analysis.learning.numbers import (
+    condition_names,
+    mean_sd,
+    report_blocks,
+    running_mean,
+    site_changes,
+    weight_matrix,
+    weights_by_offset,
+    with_runs,
+)
 
 __all__ = [
-    "headline",
-    "is_learning",
-    "lesion_table",
     "plot_curve",
     "plot_offsets",
     "plot_sites",
     "plot_weight_change",
     "plot_weight_matrix",
-    "report_blocks",
-    "running_mean",
-    "sections",
-    "site_changes",
-    "weight_matrix",
-    "weights_by_offset",
 ]
 
 _PREDICTION, _PERSISTENCE, _SHUFFLE, _ERROR = "#0072B2", "#4D4D4D", "#CC79A7", "#D55E00"
 _LEARNS = "#E4F1EA"
-_WINDOW, _LEAST = 16, 4
 _CLASS_COLOURS = {"true": "#0072B2", "self": "#E69F00", "reverse": "#CC79A7", "rest": "#999999"}
 _SITES = {
     "correct": "predicted,\nhappened",
@@ -40,349 +40,10 @@ _SITES = {
 }
 
 
-def is_learning(ds: xr.Dataset | None) -> bool:
-    """Tell if a result is one of a learning run, with blocks."""
-    return ds is not None and "cycle_block" in ds and "block" in ds.dims and "jump" in ds
-
-
-def _with_runs(ds):
-    """Give the Dataset dims condition and seed."""
-    for dim in ("condition", "seed"):
-        ds = ds if dim in ds.dims else ds.drop_vars(dim, errors="ignore").expand_dims(dim)
-    return ds
-
-
-def _conditions(ds):
-    if "condition" not in ds.coords:
-        return [""]
-    return [str(c) for c in np.atleast_1d(ds["condition"].values)]
-
-
-def _mean_sd(values, axis=0):
-    """Mean and standard deviation over runs; NaN-safe and silent about it."""
-    values = np.asarray(values, float)
-    there = ~np.isnan(values)
-    n = there.sum(axis)
-    mean = np.where(there, values, 0).sum(axis) / np.where(n > 0, n, np.nan)
-    away = np.where(there, values - np.expand_dims(mean, axis), 0)
-    return mean, np.sqrt((away**2).sum(axis) / np.where(n > 1, n - 1, np.nan))
-
-
-# --- numbers -------------------------------------------------------------------------------------
-
-
-def report_blocks(ds: xr.Dataset) -> dict[str, str | None]:
-    """Choose the blocks that the headline is about.
-
-    Parameters
-    ----------
-    ds : Dataset
-
-    Returns
-    -------
-    dict
-        ``training``, the first block that learns; ``before``, the frozen block in front of it;
-        ``test``, the frozen block after it and before the next that learns: where there are
-        several, the first whose stimulus is another than that of the training. None where there
-        is no such block.
-    """
-    names, block = ds["block"].values.astype(str).tolist(), ds["cycle_block"].values
-    learning = _with_runs(ds[["learning"]])["learning"].isel(condition=0)
-    learning = learning.transpose(..., "cycle").values.reshape(-1, ds.sizes["cycle"]).max(0)
-    learns = [bool(np.any(learning[block == k] > 0)) for k in range(len(names))]
-    chosen: dict[str, str | None] = dict.fromkeys(("before", "training", "test"))
-    if not any(learns):
-        chosen["test"] = names[-1]
-        return chosen
-    at = learns.index(True)
-    chosen["training"] = names[at]
-    chosen["before"] = names[at - 1] if at else None
-    after = []
-    for name, learning_here in zip(names[at + 1 :], learns[at + 1 :], strict=True):
-        if learning_here:
-            break
-        after.append(name)
-    if after:
-        one = schema.select(ds.drop_dims("spike"), *_first(ds))
-        trained = prediction.movement(one, names[at])[0]
-        other = [n for n in after if prediction.movement(one, n)[0] != trained]
-        chosen["test"] = (other or after)[0]
-    return chosen
-
-
-def _first(ds):
-    """Seed and condition of the first run, as `schema.select` takes them."""
-    condition, seed = schema.runs(ds)[0]
-    return seed, condition
-
-
-def _number(mean, sd=np.nan):
-    if not np.isfinite(mean):
-        return "undefined"
-    return f"{mean:.2f}" + (f" ± {sd:.2f}" if np.isfinite(sd) else "")
-
-
-def headline(ds: xr.Dataset) -> str:
-    """Say in one line if the minus phase has come to predict the plus phase.
-
-    The first condition counts. It predicts where r_pred is 0.4 or more and exceeds r_persist and
-    zero by 0.3; weakly where it exceeds them by 0.1 and by a standard deviation over seeds; and in
-    either case only if it exceeds the shuffle by 0.1. Unless it exceeds itself before learning by
-    0.1 too, the line says that nothing was learned.
-
-    Parameters
-    ----------
-    ds : Dataset
-        From `prediction.add_scores`.
-
-    Returns
-    -------
-    str
-    """
-    blocks = report_blocks(ds)
-    means = prediction.block_means(ds).isel(condition=0)
-    n = means.sizes["seed"]
-    seeds = f"{n} seed{'s' if n > 1 else ''}"
-
-    def of(name, block):
-        return means[name].sel(block=block).values
-
-    if blocks["training"] is None:
-        mean, sd = _mean_sd(of("r_pred", blocks["test"]))
-        persist = _number(*_mean_sd(of("r_persist", blocks["test"])))
-        return (f"No block learns: r_pred is {_number(mean, sd)} in '{blocks['test']}' "
-                f"(persistence {persist}; {seeds}).")  # fmt: skip
-    block = blocks["test"] or blocks["training"]
-    if blocks["test"]:
-        after = {key: of(key, block) for key in ("r_pred", "r_persist", "r_shuffle")}
-        where = f"in '{block}', weights frozen"
-    else:
-        after = {key: _part(ds, key, block, last=True) for key in means if key.startswith("r_")}
-        where = f"at the end of '{block}'"
-    before = (
-        of("r_pred", blocks["before"])
-        if blocks["before"]
-        else _part(ds, "r_pred", blocks["training"], last=False)
-    )
-    (b, b_sd), (r, r_sd), (p, p_sd) = map(_mean_sd, (before, after["r_pred"], after["r_persist"]))
-    # nothing is won over a persistence below zero that silence would not win too
-    gain, gain_sd = _mean_sd(after["r_pred"] - np.maximum(after["r_persist"], 0))
-    shuffle = np.nan_to_num(_mean_sd(after["r_shuffle"])[0])
-    sure = np.nan_to_num(gain_sd)
-    verb = "rose" if r - b > 0.05 else "fell" if b - r > 0.05 else "went"
-    rise, specific = r - np.nan_to_num(b) > 0.1, r - shuffle > 0.1
-    if r >= 0.4 and gain >= 0.3 and specific:
-        says = "the minus phase predicts the plus phase"
-        says += "" if rise else ", but NOT by learning"
-    elif gain > max(0.1, sure) and rise and specific:
-        says = "the minus phase weakly predicts the plus phase"
-    else:
-        says = "the minus phase does NOT predict the plus phase"
-    return (
-        f"r_pred {verb} from {_number(b, b_sd)} to {_number(r, r_sd)} {where} "
-        f"(persistence {_number(p, p_sd)}; {seeds}): {says}."
-    )
-
-
-def _part(ds, name, block, last, n=_WINDOW):
-    """Mean score of the first or last cycles of a block, by seed, of the first condition."""
-    ds = _with_runs(ds[[name, "outcome_defined", "cycle_block"]]).isel(condition=0)
-    one = ds.sel(block=block).transpose("seed", ...)
-    values = []
-    for value, keep in zip(one[name].values, one["outcome_defined"].values, strict=True):
-        value = np.nan_to_num(value[keep.astype(bool)])
-        value = value[-n:] if last else value[:n]
-        values.append(value.mean() if value.size else np.nan)
-    return np.array(values)
-
-
-def running_mean(ds: xr.Dataset, name: str, window: int = _WINDOW) -> xr.DataArray:
-    """Return the mean of a score over the last cycles, within each block.
-
-    Parameters
-    ----------
-    ds : Dataset
-        From `prediction.add_scores`.
-    name : str
-        One of `prediction.SCORES`; of correlations, undefined predictions count 0.
-    window : int
-        Cycles.
-
-    Returns
-    -------
-    DataArray (condition, seed, cycle)
-        NaN until four cycles of the block have been scored.
-    """
-    ds = _with_runs(ds[[name, "outcome_defined", "cycle_block"]])
-    order = ("condition", "seed", "block", "cycle")
-    keep = ds["outcome_defined"].transpose(*order).values.astype(bool)
-    value = ds[name].transpose(*order).values
-    if name.startswith("r_"):
-        value = np.nan_to_num(value)
-    keep = keep & ~np.isnan(value)
-    total = np.cumsum(np.where(keep, value, 0), axis=-1)
-    count = np.cumsum(keep, axis=-1)
-    for x in (total, count):
-        x[..., window:] = x[..., window:] - x[..., :-window].copy()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(count >= min(_LEAST, window), total / count, np.nan)
-    belongs = ds["cycle_block"].values == np.arange(ds.sizes["block"])[:, None]
-    mean = np.where(belongs, mean, np.nan)
-    at = ds["cycle_block"].values.astype(int)
-    result = mean[:, :, at, np.arange(at.size)]
-    return xr.DataArray(result, dims=("condition", "seed", "cycle"), attrs=ds[name].attrs)
-
-
-def lesion_table(ds: xr.Dataset) -> tuple[list[str], list[list[str]]]:
-    """Return the scores of every condition and block, mean ± sd over seeds.
-
-    Parameters
-    ----------
-    ds : Dataset
-        From `prediction.add_scores`.
-
-    Returns
-    -------
-    columns : list of str
-    rows : list of list of str
-        Blocks without a scored cycle are left out.
-    """
-    means = prediction.block_means(ds)
-    names = ds["block"].values.astype(str)
-    many = len(_conditions(ds)) > 1
-    columns = (["condition"] if many else []) + ["block", "r_pred", "r_persist",
-               "r_pred - r_persist", "r_shuffle", "decoding", "chance", "defined", "n"]  # fmt: skip
-    keys = ("r_pred", "r_persist", "gain", "r_shuffle", "decode", "decode_chance", "defined")
-    rows = []
-    for c, condition in enumerate(_conditions(ds)):
-        for b, block in enumerate(names):
-            here = {key: means[key].values[c, :, b] for key in keys}
-            n = int(np.isfinite(here["r_pred"]).sum())
-            if not n:
-                continue
-            row = [condition] if many else []
-            row += [str(block), *(_number(*_mean_sd(here[key])) for key in keys), str(n)]
-            rows.append(row)
-    return columns, rows
-
-
-def site_changes(ds: xr.Dataset, block: str | None = None) -> xr.Dataset:
-    """Return weight changes beside rates at every predictable position of the learning cycles.
-
-    Parameters
-    ----------
-    ds : Dataset
-        One run.
-    block : str, optional
-        Default all blocks.
-
-    Returns
-    -------
-    Dataset
-        On dim ``site``: ``dw`` (1), ``difference`` (Hz, plus minus late minus rate of the relay
-        cells) and ``kind`` (str: correct, missed, false or quiet; empty in between).
-    """
-    names = [block] if block is not None else ds["block"].values.astype(str).tolist()
-    both = prediction.phase_patterns(ds).isel(condition=0, seed=0)
-    learns = ds["learning"].values > 0
-    kind = np.full(ds["dw"].transpose("cycle", "position").shape, "", "<U7")
-    use = np.zeros(ds.sizes["cycle"], bool)
-    for name in names:
-        at = prediction.block_cycles(ds, name)
-        use[at] = learns[at]
-        cycle, position, predicted, happened = prediction.classify_sites(ds, name)
-        kind[cycle, position] = np.where(
-            predicted, np.where(happened, "correct", "false"),
-            np.where(happened, "missed", "quiet"))  # fmt: skip
-    difference = (both["plus"] - both["minus"]).values
-    keep = both["seen"].values.astype(bool) & use[:, None] & np.isfinite(difference)
-    dw = ds["dw"].transpose("cycle", "position").values
-    return xr.Dataset(
-        {
-            "dw": ("site", dw[keep], {"units": "1", "long_name": "mean weight change"}),
-            "difference": ("site", difference[keep], {"units": "Hz"}),
-            "kind": ("site", kind[keep]),
-        }
-    )
-
-
-def _projection(ds):
-    """Name of the plastic projection onto relay cells to show."""
-    names = list(dict.fromkeys(ds["synapse_projection"].values.astype(str).tolist()))
-    onto = [n for n in names if n.split("->")[-1].endswith("TRC")]
-    return next((n for n in onto if "V2.L6CT" in n), (onto or names)[0])
-
-
-def weight_matrix(ds: xr.Dataset, snapshot: str, projection: str | None = None) -> xr.DataArray:
-    """Return mean weights by position of the source and of the target.
-
-    Parameters
-    ----------
-    ds : Dataset
-        One run.
-    snapshot : str
-    projection : str, optional
-        Default that from L6CT to TRC.
-
-    Returns
-    -------
-    DataArray (target, source)
-        NaN where no synapse is.
-    """
-    synapse, source, target = prediction.placed_synapses(ds, projection or _projection(ds))
-    at = ds["snapshot"].values.astype(str).tolist().index(snapshot)
-    weight = ds["weight"].isel(snapshot=at).values[synapse]
-    size = int(max(source.max(), target.max())) + 1
-    flat = target * size + source
-    n = np.bincount(flat, minlength=size**2)
-    total = np.bincount(flat, weight, minlength=size**2)
-    mean = (total / np.where(n > 0, n, np.nan)).reshape(size, size)
-    return xr.DataArray(mean, dims=("target", "source"), attrs={"units": "1"})
-
-
-def weights_by_offset(
-    ds: xr.Dataset, snapshot: str, block: str | None = None, projection: str | None = None
-) -> xr.Dataset:
-    """Return mean weights by how far target and source lie apart.
-
-    Parameters
-    ----------
-    ds : Dataset
-        One run.
-    snapshot : str
-    block : str, optional
-        Whose movement tells the classes apart; see `prediction.classify_synapses`.
-    projection : str, optional
-        Default that from L6CT to TRC.
-
-    Returns
-    -------
-    Dataset
-        On dim ``offset``: ``same`` and ``other`` (mean weight within and across polarities, 1;
-        NaN where there is none) and ``kind`` (class of the synapses within a polarity).
-    """
-    wanted = projection or _projection(ds)
-    synapse, kind, offset, same = prediction.classify_synapses(ds, wanted, block)
-    at = ds["snapshot"].values.astype(str).tolist().index(snapshot)
-    weight = ds["weight"].isel(snapshot=at).values[synapse]
-    offsets = np.unique(offset)
-    index = np.searchsorted(offsets, offset)
-    new, kinds = {}, np.full(offsets.size, "rest", "<U7")
-    kinds[index[same]] = kind[same]
-    for name, keep in (("same", same), ("other", ~same)):
-        n = np.bincount(index[keep], minlength=offsets.size)
-        total = np.bincount(index[keep], weight[keep], minlength=offsets.size)
-        new[name] = ("offset", total / np.where(n > 0, n, np.nan), {"units": "1"})
-    return xr.Dataset(new | {"kind": ("offset", kinds)}, coords={"offset": offsets})
-
-
-# --- figures -------------------------------------------------------------------------------------
-
-
 def _shade_blocks(ax, ds, names=True):
     """Shade the blocks that learn, part all blocks, and write their names."""
     block = ds["cycle_block"].values
-    learning = _with_runs(ds[["learning"]])["learning"].transpose(..., "cycle").values
+    learning = with_runs(ds[["learning"]])["learning"].transpose(..., "cycle").values
     learning = learning.reshape(-1, block.size).max(0)
     edges = np.flatnonzero(np.diff(block)) + 1
     begins, ends = np.r_[0, edges], np.r_[edges, block.size]
@@ -420,7 +81,7 @@ def plot_curve(values: xr.DataArray, ds: xr.Dataset, colour: str, label: str = "
     Axes
     """
     ax = figures.axis(ax, (10, 3))
-    mean, sd = _mean_sd(values.transpose("seed", "cycle").values)
+    mean, sd = mean_sd(values.transpose("seed", "cycle").values)
     cycle, block = np.arange(mean.size), ds["cycle_block"].values
     # a line must not run from one block into the next
     for k in np.unique(block):
@@ -464,9 +125,9 @@ def _draw_reference(ds, upper, lower):
     lower.set_xlabel("cycle")
 
 
-def _curve(ds):
+def curve_figure(ds):
     """Learning curve of the first condition, and a small one for each of the others."""
-    conditions = _conditions(ds)
+    conditions = condition_names(ds)
     others, columns = len(conditions) - 1, 4
     rows = -(-others // columns)
     figure = Figure(figsize=(10.5, 4.3 + 1.75 * rows))
@@ -486,7 +147,7 @@ def _curve(ds):
             continue
         _shade_blocks(ax, ds, names=False)
         ax.axhline(0, color="#BBBBBB", linewidth=0.7, zorder=0.6)
-        mean = _mean_sd(r.isel(condition=0).values)[0]
+        mean = mean_sd(r.isel(condition=0).values)[0]
         ax.plot(np.arange(mean.size), mean, color="#B9CFE0", linewidth=1.0)
         plot_curve(persist.isel(condition=k + 1), ds, _PERSISTENCE, ax=ax, linestyle="--",
                    linewidth=0.9)  # fmt: skip
@@ -508,7 +169,7 @@ def _shown(ds):
     return block, prediction.block_cycles(ds, block, last=32)
 
 
-def _patterns(ds):
+def patterns_figure(ds):
     """Outcome, minus and plus patterns of the last test cycles of one run, as images."""
     block, at = _shown(ds)
     both = prediction.phase_patterns(ds).isel(condition=0, seed=0, cycle=at)
@@ -622,7 +283,7 @@ def plot_sites(means: dict[str, np.ndarray], ax=None):
     return ax
 
 
-def _weight_change(ds):
+def weight_change_figure(ds):
     """Weight changes of the first condition against rates and by kind of position."""
     training = report_blocks(ds)["training"]
     parts = [site_changes(run, training) for run in _first_condition(ds)]
@@ -689,8 +350,8 @@ def plot_offsets(curves: dict[str, list[xr.Dataset]], ax=None):
     for k, (name, parts) in enumerate(curves.items()):
         after = k == len(curves) - 1
         offset, kinds = parts[0]["offset"].values, parts[0]["kind"].values
-        mean, sd = _mean_sd([part["same"].values for part in parts])
-        other = _mean_sd([part["other"].values for part in parts])[0]
+        mean, sd = mean_sd([part["same"].values for part in parts])
+        other = mean_sd([part["other"].values for part in parts])[0]
         if after:
             colours = [_CLASS_COLOURS[kind] for kind in kinds]
             ax.bar(offset, mean, 0.72, color=colours, linewidth=0)
@@ -717,13 +378,13 @@ def plot_offsets(curves: dict[str, list[xr.Dataset]], ax=None):
 def _snapshots(ds):
     """Snapshots worth showing: the start and the end of every block that learns, at most three."""
     names, block = ds["block"].values.astype(str), ds["cycle_block"].values
-    learning = _with_runs(ds[["learning"]])["learning"].isel(condition=0).transpose(..., "cycle")
+    learning = with_runs(ds[["learning"]])["learning"].isel(condition=0).transpose(..., "cycle")
     learning = learning.values.reshape(-1, block.size).max(0)
     learned = [str(n) for k, n in enumerate(names) if learning[block == k].max(initial=0) > 0]
     return ["start", *learned][:3] if len(learned) < 3 else ["start", learned[0], learned[-1]]
 
 
-def _weights(ds):
+def weights_figure(ds):
     """Weights of the first condition before and after learning, by positions and by offset."""
     runs = _first_condition(ds.drop_dims("spike"))
     shown = [name for name in _snapshots(ds) if name in ds["snapshot"].values]
@@ -755,12 +416,12 @@ def _weights(ds):
     return figure
 
 
-def _lesions(ds):
+def lesions_figure(ds):
     """Prediction and gain of every condition in the test block, a dot for each seed."""
     blocks = report_blocks(ds)
     block = blocks["test"] or blocks["training"]
     means = prediction.block_means(ds).sel(block=block)
-    conditions = _conditions(ds)
+    conditions = condition_names(ds)
     figure = Figure(figsize=(10.5, 0.34 * len(conditions) + 1.3))
     left, right = figure.subplots(1, 2, sharey=True)
     y = np.arange(len(conditions))
@@ -776,7 +437,7 @@ def _lesions(ds):
             hollow = {"markerfacecolor": "none"} if name == "r_persist" else {}
             ax.plot(values.ravel(), (y[:, None] + shift).ravel(), "o", color=colour, markersize=3.4,
                     alpha=0.8, linestyle="none", **hollow)  # fmt: skip
-            mean = _mean_sd(values, axis=1)[0]
+            mean = mean_sd(values, axis=1)[0]
             called = {"r_pred": "prediction", "r_persist": "persistence"}.get(name)
             ax.vlines(mean, y - 0.3, y + 0.3, color=colour, linewidth=2, label=called)
         ax.set_xlabel(label)
@@ -788,82 +449,3 @@ def _lesions(ds):
     low, high = (gains.min(), gains.max()) if gains.size else (0.0, 0.1)
     right.set_xlim(min(low, 0) - 0.12, max(high, 0.1) + 0.12)
     return figure
-
-
-def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None]]:
-    """Return what the report of a learning run shows before the circuit.
-
-    Parameters
-    ----------
-    ds : Dataset
-        All runs, from `prediction.add_scores`.
-
-    Returns
-    -------
-    list of (title, caption, Figure or None, table or None)
-        A table is (columns, rows) of str. A figure that lacks its data is left out, and its
-        caption says so.
-    """
-    many = len(_conditions(ds)) > 1
-    blocks = report_blocks(ds)
-    block = blocks["test"] or blocks["training"]
-    one = schema.select(ds, *_first(ds))
-    first = _conditions(ds)[0]
-    of_first = f" Condition '{first}'." if many else ""
-    plans = [
-        (
-            "Learning curve",
-            f"Running means over the last {_WINDOW} cycles of a block, mean over seeds; bands are "
-            "one standard deviation over seeds. Blocks in which the circuit learns are shaded. An "
-            "undefined prediction counts 0. The error is the mean square difference of the two "
-            "patterns, RMS of each 1: 0 is perfect; equal activity everywhere can lie below 1."
-            + (" Below, every other condition, with the first one in pale blue." if many else ""),
-            (),
-            lambda: _curve(ds),
-        ),
-        (
-            "Prediction and outcome",
-            f"The last cycles of '{block}'. White lines: a new sweep begins, which nothing could "
-            f"predict; solid, between polarities.{of_first} First seed.",
-            (),
-            lambda: _patterns(one),
-        ),
-        (
-            "Weight change against the temporal derivative",
-            "Left: every predictable position and cycle in which the circuit learns; the weight "
-            "change is that of the synapses onto the relay cells there. Right: at positions that "
-            "were predicted or not and at which the outcome came or did not, a dot for each seed."
-            + of_first,
-            ("dw",) if blocks["training"] else ("dw", "block that learns"),
-            lambda: _weight_change(ds),
-        ),
-        (
-            "Weights before and after",
-            "From V2 L6CT to relay cells, mean over cells and seeds. Below, by offset within a "
-            "polarity: true synapses come from where the pattern was one cycle before, self from "
-            f"the same position, reverse from where it would be on its way back.{of_first}",
-            ("weight", "synapse_source", "synapse_projection"),
-            lambda: _weights(ds),
-        ),
-    ]
-    result = []
-    for title, caption, needs, draw in plans:
-        lacking = [name for name in needs if name not in ds]
-        if lacking:
-            what = ", no ".join(n if " " in n else f"variable '{n}'" for n in lacking)
-            result.append((title, f"Not drawn: no {what}.", None, None))
-            continue
-        with figures.style():
-            result.append((title, caption, draw(), None))
-    with figures.style():
-        figure = _lesions(ds) if many else None
-    caption = (
-        "Mean ± standard deviation over seeds, over the cycles whose outcome is defined. Defined: "
-        "share of them with a defined prediction; the others count 0."
-    )
-    if many:
-        caption = ("Each dot is a seed, each line a mean; grey, a gain that shows no prediction "
-                   f"(up to 0.1). {caption}")  # fmt: skip
-    title = "Lesions and controls" if many else "Scores by block"
-    result.append((title, caption, figure, lesion_table(ds)))
-    return result

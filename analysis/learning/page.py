@@ -1,0 +1,97 @@
+"""What the report of a learning run shows, in order."""
+
+from __future__ import annotations
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis import figures, schema
+from analysis.learning import plots
+from analysis.learning.numbers import (
+    WINDOW,
+    condition_names,
+    first_run,
+    lesion_table,
+    report_blocks,
+)
+
+__all__ = ["sections"]
+
+
+def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None]]:
+    """Return what the report of a learning run shows before the circuit.
+
+    Parameters
+    ----------
+    ds : Dataset
+        All runs, from `prediction.add_scores`.
+
+    Returns
+    -------
+    list of (title, caption, Figure or None, table or None)
+        A table is (columns, rows) of str. A figure that lacks its data is left out, and its
+        caption says so.
+    """
+    many = len(condition_names(ds)) > 1
+    blocks = report_blocks(ds)
+    block = blocks["test"] or blocks["training"]
+    one = schema.select(ds, *first_run(ds))
+    first = condition_names(ds)[0]
+    of_first = f" Condition '{first}'." if many else ""
+    plans = [
+        (
+            "Learning curve",
+            f"Running means over the last {WINDOW} cycles of a block, mean over seeds; bands are "
+            "one standard deviation over seeds. Blocks in which the circuit learns are shaded. An "
+            "undefined prediction counts 0. The error is the mean square difference of the two "
+            "patterns, RMS of each 1: 0 is perfect; equal activity everywhere can lie below 1."
+            + (" Below, every other condition, with the first one in pale blue." if many else ""),
+            (),
+            lambda: plots.curve_figure(ds),
+        ),
+        (
+            "Prediction and outcome",
+            f"The last cycles of '{block}'. White lines: a new sweep begins, which nothing could "
+            f"predict; solid, between polarities.{of_first} First seed.",
+            (),
+            lambda: plots.patterns_figure(one),
+        ),
+        (
+            "Weight change against the temporal derivative",
+            "Left: every predictable position and cycle in which the circuit learns; the weight "
+            "change is that of the synapses onto the relay cells there. Right: at positions that "
+            "were predicted or not and at which the outcome came or did not, a dot for each seed."
+            + of_first,
+            ("dw",) if blocks["training"] else ("dw", "block that learns"),
+            lambda: plots.weight_change_figure(ds),
+        ),
+        (
+            "Weights before and after",
+            "From V2 L6CT to relay cells, mean over cells and seeds. Below, by offset within a "
+            "polarity: true synapses come from where the pattern was one cycle before, self from "
+            f"the same position, reverse from where it would be on its way back.{of_first}",
+            ("weight", "synapse_source", "synapse_projection"),
+            lambda: plots.weights_figure(ds),
+        ),
+    ]
+    result = []
+    for title, caption, needs, draw in plans:
+        lacking = [name for name in needs if name not in ds]
+        if lacking:
+            what = ", no ".join(n if " " in n else f"variable '{n}'" for n in lacking)
+            result.append((title, f"Not drawn: no {what}.", None, None))
+            continue
+        with figures.style():
+            result.append((title, caption, draw(), None))
+    with figures.style():
+        figure = plots.lesions_figure(ds) if many else None
+    caption = (
+        "Mean ± standard deviation over seeds, over the cycles whose outcome is defined. Defined: "
+        "share of them with a defined prediction; the others count 0."
+    )
+    if many:
+        caption = ("Each dot is a seed, each line a mean; grey, a gain that shows no prediction "
+                   f"(up to 0.1). {caption}")  # fmt: skip
+    title = "Lesions and controls" if many else "Scores by block"
+    result.append((title, caption, figure, lesion_table(ds)))
+    return result
