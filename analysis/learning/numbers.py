@@ -62,30 +62,39 @@ def report_blocks(ds: xr.Dataset) -> dict[str, str | None]:
     dict
         ``training``, the first block that learns; ``before``, the frozen block in front of it;
         ``test``, the frozen block after it and before the next that learns: where there are
-        several, the first whose stimulus is another than that of the training. None where there
-        is no such block.
+        several, the first whose stimulus is another than that of the training; ``reversal``, the
+        first later block that learns with the opposite movement; ``reversal_test``, the frozen
+        block after that. None where there is no such block.
     """
     names, block = ds["block"].values.astype(str).tolist(), ds["cycle_block"].values
     learning = with_runs(ds[["learning"]])["learning"].isel(condition=0)
     learning = learning.transpose(..., "cycle").values.reshape(-1, ds.sizes["cycle"]).max(0)
     learns = [bool(np.any(learning[block == k] > 0)) for k in range(len(names))]
-    chosen: dict[str, str | None] = dict.fromkeys(("before", "training", "test"))
+    keys = ("before", "training", "test", "reversal", "reversal_test")
+    chosen: dict[str, str | None] = dict.fromkeys(keys)
     if not any(learns):
         chosen["test"] = names[-1]
         return chosen
     at = learns.index(True)
     chosen["training"] = names[at]
     chosen["before"] = names[at - 1] if at else None
-    after = []
-    for name, learning_here in zip(names[at + 1 :], learns[at + 1 :], strict=True):
-        if learning_here:
+    one = schema.select(ds.drop_dims("spike"), *first_run(ds))
+
+    def frozen_after(k):
+        end = next((n for n in range(k + 1, len(names)) if learns[n]), len(names))
+        return names[k + 1 : end]
+
+    trained, steps = prediction.movement(one, names[at])
+    after = frozen_after(at)
+    other = [name for name in after if prediction.movement(one, name)[0] != trained]
+    chosen["test"] = (other or after or [None])[0]
+    back = {-step for step in steps}
+    for k in range(at + 1, len(names)):
+        moves = set(prediction.movement(one, names[k])[1])
+        if learns[k] and moves == back != set(steps):
+            chosen["reversal"] = names[k]
+            chosen["reversal_test"] = (frozen_after(k) or [None])[0]
             break
-        after.append(name)
-    if after:
-        one = schema.select(ds.drop_dims("spike"), *first_run(ds))
-        trained = prediction.movement(one, names[at])[0]
-        other = [n for n in after if prediction.movement(one, n)[0] != trained]
-        chosen["test"] = (other or after)[0]
     return chosen
 
 

@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis import figures, schema
-from analysis.learning import plots
+from analysis.learning import gradients, plots, rivals
 from analysis.learning.numbers import (
     WINDOW,
     condition_names,
@@ -33,7 +33,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
         caption says so.
     """
     many = len(condition_names(ds)) > 1
-    blocks = report_blocks(ds)
+    blocks, rules = report_blocks(ds), rivals.rival_conditions(ds)
     block = blocks["test"] or blocks["training"]
     one = schema.select(ds, *first_run(ds))
     first = condition_names(ds)[0]
@@ -47,14 +47,14 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "patterns, RMS of each 1: 0 is perfect; equal activity everywhere can lie below 1."
             + (" Below, every other condition, with the first one in pale blue." if many else ""),
             (),
-            lambda: plots.curve_figure(ds),
+            lambda: (plots.curve_figure(ds), None),
         ),
         (
             "Prediction and outcome",
             f"The last cycles of '{block}'. White lines: a new sweep begins, which nothing could "
             f"predict; solid, between polarities.{of_first} First seed.",
             (),
-            lambda: plots.patterns_figure(one),
+            lambda: (plots.patterns_figure(one), None),
         ),
         (
             "Weight change against the temporal derivative",
@@ -63,7 +63,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "were predicted or not and at which the outcome came or did not, a dot for each seed."
             + of_first,
             ("dw",) if blocks["training"] else ("dw", "block that learns"),
-            lambda: plots.weight_change_figure(ds),
+            lambda: (plots.weight_change_figure(ds), None),
         ),
         (
             "Weights before and after",
@@ -71,7 +71,19 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "polarity: true synapses come from where the pattern was one cycle before, self from "
             f"the same position, reverse from where it would be on its way back.{of_first}",
             ("weight", "synapse_source", "synapse_projection"),
-            lambda: plots.weights_figure(ds),
+            lambda: (plots.weights_figure(ds), None),
+        ),
+        (
+            "Weight change and the gradient of the error",
+            "Cosine of the weight change in training and of minus the gradient of the error, half "
+            "the square of plus minus minus rates of the relay cells, by backpropagation through a "
+            "rate network with these weights. 1 is gradient descent. Bands: mean ± 2 standard "
+            "deviations of the cosine when the gradient is permuted, over synapses, or over the "
+            "cycles of the errors, which keeps the mean of every cell; z is the distance from such "
+            f"a mean in its standard deviations.{of_first if not rules else ''}",
+            ("weight", "synapse_source", "synapse_projection")
+            + (() if blocks["training"] else ("block that learns",)),
+            lambda: _gradients(ds),
         ),
     ]
     result = []
@@ -82,7 +94,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             result.append((title, f"Not drawn: no {what}.", None, None))
             continue
         with figures.style():
-            result.append((title, caption, draw(), None))
+            result.append((title, caption, *draw()))
     with figures.style():
         figure = plots.lesions_figure(ds) if many else None
     caption = (
@@ -94,4 +106,21 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
                    f"(up to 0.1). {caption}")  # fmt: skip
     title = "Lesions and controls" if many else "Scores by block"
     result.append((title, caption, figure, lesion_table(ds)))
+    if rules:
+        scores = rivals.rival_scores(ds)
+        with figures.style():
+            figure = rivals.rivals_figure(ds, scores)
+        caption = (
+            "Conditions that learn by another rule, beside the first one: running means of r_pred "
+            "with a band of one standard deviation over seeds; each dot is a seed, each line a "
+            "mean. Recovery: r_pred after the reversal over that before it. Cycles to recover: "
+            "until 80 % of it are reached, one more than the block has if they never are. Old "
+            "weights: relative change, in the reversal, of those that were right before."
+        )
+        result.append(("Rival rules", caption, figure, rivals.rival_table(ds, scores)))
     return result
+
+
+def _gradients(ds):
+    cosines = gradients.gradient_cosines(ds)
+    return gradients.gradients_figure(cosines), gradients.gradient_table(cosines)

@@ -29,7 +29,7 @@ __all__ = [
     "plot_weight_matrix",
 ]
 
-_PREDICTION, _PERSISTENCE, _SHUFFLE, _ERROR = "#0072B2", "#4D4D4D", "#CC79A7", "#D55E00"
+PREDICTION, PERSISTENCE, _SHUFFLE, _ERROR = "#0072B2", "#4D4D4D", "#CC79A7", "#D55E00"
 _LEARNS = "#E4F1EA"
 _CLASS_COLOURS = {"true": "#0072B2", "self": "#E69F00", "reverse": "#CC79A7", "rest": "#999999"}
 _SITES = {
@@ -40,7 +40,7 @@ _SITES = {
 }
 
 
-def _shade_blocks(ax, ds, names=True):
+def shade_blocks(ax, ds, names=True):
     """Shade the blocks that learn, part all blocks, and write their names."""
     block = ds["cycle_block"].values
     learning = with_runs(ds[["learning"]])["learning"].transpose(..., "cycle").values
@@ -94,7 +94,8 @@ def plot_curve(values: xr.DataArray, ds: xr.Dataset, colour: str, label: str = "
     return ax
 
 
-def _limits(arrays):
+def curve_limits(arrays):
+    """Limits of an axis of correlations."""
     low = min((np.nanmin(a) for a in arrays if np.isfinite(a).any()), default=0.0)
     return min(-0.25, np.floor(10 * low - 0.5) / 10), 1.04
 
@@ -103,15 +104,15 @@ def _draw_reference(ds, upper, lower):
     means = {name: running_mean(ds, name).isel(condition=0)
              for name in ("r_pred", "r_persist", "r_shuffle", "prediction_error")}  # fmt: skip
     for ax in (upper, lower):
-        _shade_blocks(ax, ds, names=ax is upper)
+        shade_blocks(ax, ds, names=ax is upper)
     upper.axhline(0, color="#BBBBBB", linewidth=0.7, zorder=0.6)
     for name, colour, label, look in (
         ("r_shuffle", _SHUFFLE, "outcome of another cycle", {"linestyle": ":"}),
-        ("r_persist", _PERSISTENCE, "persistence", {"linestyle": "--"}),
-        ("r_pred", _PREDICTION, "prediction", {"linewidth": 1.9}),
+        ("r_persist", PERSISTENCE, "persistence", {"linestyle": "--"}),
+        ("r_pred", PREDICTION, "prediction", {"linewidth": 1.9}),
     ):
         plot_curve(means[name], ds, colour, label, upper, **look)
-    upper.set_ylim(_limits([m.values for n, m in means.items() if n != "prediction_error"]))
+    upper.set_ylim(curve_limits([m.values for n, m in means.items() if n != "prediction_error"]))
     upper.set_ylabel("Pearson r")
     handles, labels = upper.get_legend_handles_labels()
     upper.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.005, 1.0))
@@ -145,20 +146,20 @@ def curve_figure(ds):
         if k >= others:
             bottom.delaxes(ax)
             continue
-        _shade_blocks(ax, ds, names=False)
+        shade_blocks(ax, ds, names=False)
         ax.axhline(0, color="#BBBBBB", linewidth=0.7, zorder=0.6)
         mean = mean_sd(r.isel(condition=0).values)[0]
         ax.plot(np.arange(mean.size), mean, color="#B9CFE0", linewidth=1.0)
-        plot_curve(persist.isel(condition=k + 1), ds, _PERSISTENCE, ax=ax, linestyle="--",
+        plot_curve(persist.isel(condition=k + 1), ds, PERSISTENCE, ax=ax, linestyle="--",
                    linewidth=0.9)  # fmt: skip
-        plot_curve(r.isel(condition=k + 1), ds, _PREDICTION, ax=ax)
+        plot_curve(r.isel(condition=k + 1), ds, PREDICTION, ax=ax)
         ax.set_title(textwrap.shorten(conditions[k + 1], 32, placeholder=" …"), fontsize=8.5)
         if k % columns == 0:
             ax.set_ylabel("Pearson r")
         if k + columns >= others:
             ax.set_xlabel("cycle")
             ax.tick_params(labelbottom=True)
-    axes[0, 0].set_ylim(_limits([r.values, persist.values]))
+    axes[0, 0].set_ylim(curve_limits([r.values, persist.values]))
     return figure
 
 
@@ -194,8 +195,8 @@ def patterns_figure(ds):
     for jump in jumps:
         ax.axvline(jump - 0.5, color="#BBBBBB", linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
     for name, colour, label, look in (
-        ("r_pred", _PREDICTION, "prediction", {"marker": "o"}),
-        ("r_persist", _PERSISTENCE, "persistence", {"linestyle": "--"}),
+        ("r_pred", PREDICTION, "prediction", {"marker": "o"}),
+        ("r_persist", PERSISTENCE, "persistence", {"linestyle": "--"}),
         ("r_shuffle", _SHUFFLE, "outcome of another cycle", {"linestyle": ":"}),
     ):
         values = scored[name].values
@@ -416,6 +417,16 @@ def weights_figure(ds):
     return figure
 
 
+def seed_dots(ax, values, y, colour, label=None, hollow=False):
+    """Draw (row, seed) values as dots at the heights ``y``, and their means as lines."""
+    shift = np.linspace(-0.16, 0.16, values.shape[1]) if values.shape[1] > 1 else [0]
+    look = {"markerfacecolor": "none"} if hollow else {}
+    ax.plot(values.ravel(), (np.asarray(y)[:, None] + shift).ravel(), "o", color=colour,
+            markersize=3.4, alpha=0.8, linestyle="none", **look)  # fmt: skip
+    ax.vlines(mean_sd(values, axis=1)[0], np.subtract(y, 0.3), np.add(y, 0.3), color=colour,
+              linewidth=2, label=label)  # fmt: skip
+
+
 def lesions_figure(ds):
     """Prediction and gain of every condition in the test block, a dot for each seed."""
     blocks = report_blocks(ds)
@@ -431,15 +442,10 @@ def lesions_figure(ds):
     ):
         ax.axvline(0, color="#BBBBBB", linewidth=0.7, zorder=0)
         for name in names:
-            colour = _PERSISTENCE if name == "r_persist" else _PREDICTION
+            colour = PERSISTENCE if name == "r_persist" else PREDICTION
             values = means[name].transpose("condition", "seed").values
-            shift = np.linspace(-0.16, 0.16, values.shape[1]) if values.shape[1] > 1 else [0]
-            hollow = {"markerfacecolor": "none"} if name == "r_persist" else {}
-            ax.plot(values.ravel(), (y[:, None] + shift).ravel(), "o", color=colour, markersize=3.4,
-                    alpha=0.8, linestyle="none", **hollow)  # fmt: skip
-            mean = mean_sd(values, axis=1)[0]
             called = {"r_pred": "prediction", "r_persist": "persistence"}.get(name)
-            ax.vlines(mean, y - 0.3, y + 0.3, color=colour, linewidth=2, label=called)
+            seed_dots(ax, values, y, colour, called, hollow=name == "r_persist")
         ax.set_xlabel(label)
     left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     left.set_yticks(y, [textwrap.shorten(c, 40, placeholder=" …") for c in conditions])

@@ -31,7 +31,8 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
     In the cycles ``silent`` no TRC fires late in the minus phase. With ``both``, every other sweep
     goes backward, and ``backward`` is the probability there, in every block. In a block that learns
     the weights of the synapses whose source predicts the target become 0.7, all others move half
-    way to 0.2; dw is 1e-3 times outcome minus prediction, and 5e-5 where there is an outcome.
+    way to 0.2. In the minus phase V2 L6CT tells what was seen one cycle before. dw is 1e-3 times
+    outcome minus prediction, and 5e-5 where there is an outcome.
     """
     rng = np.random.default_rng(seed)
     quality = quality or {"before": 0.0, "training": 0.5, "test": 1.0}
@@ -62,6 +63,8 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
         emit("V1.L5IB", site[c], start[c] + MINUS + 0.03 + 3e-3 * np.arange(6))
         emit("V1.L5IB", (site[c] + 1) % N_X, start[c] + MINUS + 0.04 + 4e-3 * np.arange(2))
         emit("pulvinar.TRC", site[c], start[c] + MINUS + rng.uniform(0.03, 0.09, 4))
+        if c and not jump[c]:
+            emit("V2.L6CT", site[c - 1], start[c] + MINUS - 0.05 + 4e-3 * np.arange(8))
         # a tail of the driver early in the minus phase must not count
         emit("pulvinar.TRC", rng.integers(N_X), start[c] + rng.uniform(0.0, 0.039, 9))
         sure = quality[names[block_of[c]]] if way[c] > 0 or backward is None else backward
@@ -638,7 +641,9 @@ def test_the_headline_is_about_what_was_never_trained_on():
     blocks = (("train", 16, True), ("seen", 16, False), ("unseen", 16, False),
               ("reversal", 16, True), ("last", 16, False))  # fmt: skip
     ds = make_learner(blocks=blocks, quality={b[0]: 1 for b in blocks})
-    assert learning.report_blocks(ds) == {"before": None, "training": "train", "test": "seen"}
+    found = learning.report_blocks(ds)
+    assert found == dict(before=None, training="train", test="seen", reversal=None,
+                         reversal_test=None)  # fmt: skip
     document = json.loads(ds.attrs["run"])
     document["blocks"]["unseen"]["stimulus"]["image"] = "coffee"
     document["blocks"]["last"]["stimulus"]["image"] = "brick"
@@ -703,6 +708,93 @@ def test_weight_changes_are_shown_beside_the_rates_that_made_them(learner):
     assert set(sites["kind"].values[rises]) == {"missed"}
 
 
+TURNED = (*BLOCKS, ("reversal", 40, True, -STEP), ("reversal_test", 20, False, -STEP))
+
+
+@pytest.fixture(scope="module")
+def rivals():
+    """Return two rules, of which one unlearns, and a lesion, before and after a reversal."""
+    good = {"before": 0.0, "training": 0.6, "test": 0.9, "reversal": 0.6, "reversal_test": 0.9}
+    poor = good | {"test": 0.8, "reversal": 0.0, "reversal_test": 0.0}
+    qualities = {"kinase": good, "STDP": poor, "cut": good}
+    runs = {(c, s): make_learner(s, q, blocks=TURNED) for c, q in qualities.items() for s in (1, 2)}
+    many = join(runs)
+    document = json.loads(many.attrs["run"])
+    document["plasticity"] = {"rule": "kinase_difference", "rate": 0.1, "gain": 300.0,
+                              "values": {"k_D": 1.2}}  # fmt: skip
+    document["condition"] = [
+        {"name": "kinase"},
+        {"name": "STDP", "plasticity": {"rule": "stdp", "rate": 0.02}},
+        {"name": "cut", "lesions": ["TRN"]},
+    ]
+    many.attrs["run"] = json.dumps(document)
+    return prediction.add_scores(many)
+
+
+def test_rival_rules_are_found_and_scored(rivals):
+    assert learning.rival_conditions(rivals) == {"kinase": "kinase_difference", "STDP": "stdp"}
+    blocks = learning.report_blocks(rivals)
+    assert (blocks["reversal"], blocks["reversal_test"]) == ("reversal", "reversal_test")
+    scores = learning.rival_scores(rivals)
+    for condition in ("kinase", "STDP"):
+        for k, seed in enumerate((1, 2)):
+            one = schema.select(rivals, seed, condition)
+            here = scores.sel(condition=condition).isel(seed=k)
+            after, before = (value(one, "r_pred", block=b) for b in ("reversal_test", "test"))
+            assert float(here["r_pred"]) == before
+            assert float(here["recovery"]) == pytest.approx(after / before)
+            cycles = value(one, "cycles_to_recover", block="reversal", reference="test")
+            assert float(here["cycles"]) == cycles
+            assert float(here["old"]) == pytest.approx(0.45 / 0.7 - 1)
+    assert (scores["cycles"].sel(condition="STDP") == 41).all()
+    columns, rows = learning.rival_table(rivals, scores)
+    cells = [dict(zip(columns, row, strict=True)) for row in rows]
+    assert [c["rule"] for c in cells] == ["kinase_difference", "stdp"]
+    assert cells[0]["settings"] == "rate 0.1, k_D 1.2" and cells[1]["settings"] == "rate 0.02"
+    assert cells[1]["old weights, change"] == "-0.36 ± 0.00"
+    mean, sd = (float(getattr(scores["r_pred"].isel(condition=1), f)(**k))
+                for f, k in (("mean", {}), ("std", {"ddof": 1})))  # fmt: skip
+    assert cells[1]["r_pred in 'test'"] == f"{mean:.2f} ± {sd:.2f}"
+
+
+def test_conditions_that_learn_by_one_rule_are_no_rivals(rivals, lesioned):
+    assert learning.rival_conditions(lesioned) == {}
+    frozen = rivals["learning"].where(rivals["condition"] != "STDP", 0.0)
+    off = rivals.assign(learning=frozen.assign_attrs(units="1"))
+    assert learning.rival_conditions(off) == {}
+    assert "Rival rules" not in [title for title, *_ in learning.sections(lesioned)]
+
+
+def test_cosines_with_the_gradient_are_shown_beside_their_nulls(rivals):
+    cosines = learning.gradient_cosines(rivals)
+    columns, rows = learning.gradient_table(cosines)
+    assert [row[:2] for row in rows] == [["kinase", "V2.L6CT->TRC"], ["STDP", "V2.L6CT->TRC"]]
+    for row in rows:
+        cell = dict(zip(columns[:4], row[:4], strict=True))
+        runs = [schema.select(rivals, s, row[0]) for s in (1, 2)]
+        got = [value(run, "gradient_cosine", block="training") for run in runs]
+        assert cell["cosine"] == f"{np.mean(got):.2f} ± {np.std(got, ddof=1):.2f}"
+        null = [value(run, "gradient_cosine_shuffled", block="training") for run in runs]
+        assert cell["synapses shuffled"].startswith(f"{np.mean(null):.2f} ± ")
+        # what the source predicts is where the weights grew
+        assert min(value(run, "gradient_z", block="training", null="targets") for run in runs) > 4
+    one = schema.select(rivals, 1, "kinase")
+    _, alone = learning.gradient_table(learning.gradient_cosines(one))
+    assert [row[0] for row in alone] == ["V2.L6CT->TRC"]
+
+
+def test_a_page_with_five_blocks_and_rivals(rivals):
+    sections = {title: (figure, table) for title, _, figure, table in learning.sections(rivals)}
+    for title in ("Learning curve", "Rival rules"):
+        axes = sections[title][0].axes[0]
+        names = [t.get_text() for t in axes.texts]
+        assert names == [b[0] for b in TURNED]
+        edges = {line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1}
+        assert set(np.cumsum([b[1] for b in TURNED])[:-1] - 0.5) <= edges
+    assert list(sections)[4:] == ["Weight change and the gradient of the error",
+                                  "Lesions and controls", "Rival rules"]  # fmt: skip
+
+
 def parsed(path):
     text = path.read_text(encoding="utf-8")
     body = text[text.index("<body>") :]
@@ -716,11 +808,11 @@ def test_the_page_says_in_its_first_line_what_was_learned(lesioned, tmp_path):
     assert html.unescape(first.group(1)) == learning.headline(lesioned)
     wanted = ["Learning curve", "Prediction and outcome",
               "Weight change against the temporal derivative", "Weights before and after",
-              "Lesions and controls"]  # fmt: skip
-    assert headings[:5] == wanted
-    assert "Circuit" in headings[5:]
-    upto = body.index(f"<h2>{headings[5]}</h2>")
-    assert body[:upto].count("<img") == 5
+              "Weight change and the gradient of the error", "Lesions and controls"]  # fmt: skip
+    assert headings[:6] == wanted
+    assert "Circuit" in headings[6:]
+    upto = body.index(f"<h2>{headings[6]}</h2>")
+    assert body[:upto].count("<img") == 6
     _, rows = learning.lesion_table(lesioned)
     for row in rows:
         joined = "</td>.*?<td[^>]*>".join(re.escape(html.escape(cell)) for cell in row)
@@ -738,13 +830,13 @@ def test_one_run_is_reported_and_what_is_missing_is_named(tmp_path):
     ds = make_learner()
     _, headings = parsed(report.write_report(ds, [], {}, tmp_path / "a.html"))
     assert "Scores by block" in headings and "Conditions compared" not in headings
-    assert notes(ds)[0] == [] and len(notes(ds)[1]) == 4
+    assert notes(ds)[0] == [] and len(notes(ds)[1]) == 5
     bare = ds.drop_vars(["dw", "weight", "synapse_source", "synapse_target"])
     missing, drawn = notes(bare.drop_vars("synapse_projection"))
     assert missing[0] == "Not drawn: no variable 'dw'." and "no variable 'weight'" in missing[1]
     assert drawn == ["Learning curve", "Prediction and outcome"]
     frozen = make_learner(blocks=(("a", 10, False), ("b", 20, False)), quality={"a": 0, "b": 1})
-    assert notes(frozen)[0] == ["Not drawn: no block that learns."]
+    assert notes(frozen)[0] == ["Not drawn: no block that learns."] * 2
     silent = make_learner().isel(spike=slice(0, 0))
     silent["rate"] = silent["rate"] * 0
     assert notes(silent)[0] == []
