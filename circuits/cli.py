@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="judge and draw a finished run again")
     report.add_argument("folder", metavar="DIR", help="a run folder")
 
+    compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
+    compare.add_argument("a", metavar="DIR", help="a run folder")
+    compare.add_argument("b", metavar="DIR", help="another one, with the same populations")
+    compare.add_argument("--condition", metavar="NAME", help="default: the first one of each")
+
     params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
     params.add_argument("--format", choices=("md", "csv"), default="md")
 
@@ -141,6 +146,13 @@ def _report(arguments) -> int:
     return 0
 
 
+def _compare(arguments) -> int:
+    from analysis.compare import compare_folders
+
+    print(compare_folders(arguments.a, arguments.b, arguments.condition), end="")
+    return 0
+
+
 def _params(arguments) -> int:
     from circuits.params import write_parameters
 
@@ -154,7 +166,8 @@ def _doctor(arguments) -> int:
     return 0 if print_report() else 1
 
 
-_COMMANDS = {"list": _list, "run": _run, "report": _report, "params": _params, "doctor": _doctor}
+_COMMANDS = {"list": _list, "run": _run, "report": _report, "compare": _compare,
+             "params": _params, "doctor": _doctor}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
