@@ -13,11 +13,15 @@ doi:10.1038/323533a0): with the drive u_j = sum_i s w_ij x_i and the response m_
     delta_B    = f'(u_B) * sum over A of s w_AB delta_A         for a cell B further up.
 
 The weight change of a block of learning is compared with that by its cosine: 1 is descent along
-the gradient, 0 no relation, -1 ascent. All rates are measured ones, so no cell is simulated here;
-only the response f, g * softplus(a u + b), is fitted to drives and rates of each population, by
-least squares. The drive is that of the projections whose weights the run has; s is the
-conductance of the projection in the anatomy, negative for inhibitory sources. Weights are taken
-to go straight from the snapshot before the block to the one after it.
+the gradient, 0 no relation, -1 ascent. Where all weights rise or fall together and most errors have
+one sign, the cosine is near 1 or -1 for that alone. The mean of a null shows how near; the centred
+cosine, of both without their mean over the synapses of the projection, leaves it out.
+
+All rates are measured ones, so no cell is simulated here; only the response f, g * softplus(a u +
+b), is fitted to drives and rates of each population, by least squares. The drive is that of the
+projections whose weights the run has; s is the conductance of the projection in the anatomy,
+negative for inhibitory sources. Weights are taken to go straight from the snapshot before the block
+to the one after it.
 
 Which spikes count is a matter of what the theory says a cell tells at which time:
 
@@ -245,6 +249,12 @@ class _Projection:
     def comparable(self):
         return self.delta is not None and np.all(np.isfinite(self.change)) and self.change.any()
 
+    def cosine(self, centred=False):
+        if not self.comparable:
+            return np.nan
+        pair = self.change, self.gradient()
+        return float(_cosine(*(x - x.mean() for x in pair) if centred else pair))
+
 
 def _source_window(source, target):
     """Window in which a source of a class counts, never later than its target."""
@@ -418,8 +428,8 @@ def weight_gradients(
     -------
     Dataset
         On dim synapse: ``change`` and ``gradient``, minus dE/dw, Hz^2 (NaN where no error comes).
-        On dim projection: ``cosine`` of the two; with dim null too, see `NULLS`,
-        ``cosine_shuffled`` and ``cosine_shuffled_sd`` (mean and standard deviation over
+        On dim projection: ``cosine`` and ``cosine_centred`` of the two; with dim null too, see
+        `NULLS`, ``cosine_shuffled`` and ``cosine_shuffled_sd`` (mean and standard deviation over
         permutations of the gradient) and ``z``, the cosine's distance from that mean in standard
         deviations. NaN for a projection whose weights did not change or that no error reaches.
 
@@ -430,12 +440,11 @@ def weight_gradients(
     """
     parts = _projections(ds, block, window, slope, depth)
     change, gradient = np.full((2, ds.sizes["synapse"]), np.nan)
-    cosine = np.full(len(parts), np.nan)
+    cosine, centred = np.full((2, len(parts)), np.nan)
     null = np.full((3, len(NULLS), len(parts)), np.nan)
     for k, part in enumerate(parts):
         change[part.synapse], gradient[part.synapse] = part.change, part.gradient()
-        if part.comparable:
-            cosine[k] = _cosine(part.change, part.gradient())
+        cosine[k], centred[k] = part.cosine(), part.cosine(centred=True)
         for n, kind in enumerate(NULLS):
             mean, sd = _null(part, kind, permutations, seed)
             null[:, n, k] = mean, sd, _z(cosine[k], mean, sd)
@@ -445,6 +454,7 @@ def weight_gradients(
             "change": ("synapse", change, one | {"long_name": "weight change in the block"}),
             "gradient": ("synapse", gradient, {"units": "Hz^2", "long_name": "minus dE/dw"}),
             "cosine": ("projection", cosine, one),
+            "cosine_centred": ("projection", centred, one),
             "cosine_shuffled": (("null", "projection"), null[0], one),
             "cosine_shuffled_sd": (("null", "projection"), null[1], one),
             "z": (("null", "projection"), null[2], one),
@@ -466,27 +476,27 @@ def _nulls(null):
 
 
 def _against(part, null):
-    """Cosine, and mean and z of the null that leaves least of it."""
-    cosine = float(_cosine(part.change, part.gradient())) if part.comparable else np.nan
-    found = []
+    """Mean and z of the null that leaves least of the cosine."""
+    cosine, found = part.cosine(), []
     for kind in _nulls(null):
         mean, sd = _null(part, kind, 200, 0)
         found.append((_z(cosine, mean, sd), mean))
     z, mean = min(found, key=lambda pair: pair[0]) if np.isfinite(found).all() else (np.nan,) * 2
-    return cosine, mean, z
+    return mean, z
 
 
 @observable("1")
 def gradient_cosine(
-    ds, block, projection="V2.L6CT->TRC", window=_WINDOW, slope="fitted", depth=6
-):  # fmt: skip
+    ds, block, projection="V2.L6CT->TRC", centred=False, window=_WINDOW, slope="fitted", depth=6
+):
     """Cosine of a projection's weight change in a block and minus the gradient of the error.
 
     The error is that of the relay cells' minus phase as a prediction of their plus phase; see
-    `analysis.gradient`. NaN where weights did not change or no error reaches the projection.
+    `analysis.gradient`. With ``centred`` both without their mean over the synapses: what is left
+    when all weights rising or falling together does not count. NaN where weights did not change or
+    no error reaches the projection.
     """
-    part = _one(ds, block, projection, window, slope, depth)
-    return float(_cosine(part.change, part.gradient())) if part.comparable else np.nan
+    return _one(ds, block, projection, window, slope, depth).cosine(bool(centred))
 
 
 @observable("1")
@@ -498,7 +508,7 @@ def gradient_cosine_shuffled(
     ``null`` says what is permuted: ``synapses``, whole ``targets`` or ``sources``, or ``cycles``;
     ``strict`` is that of the last three that leaves least.
     """
-    return _against(_one(ds, block, projection, window, slope, depth), null)[1]
+    return _against(_one(ds, block, projection, window, slope, depth), null)[0]
 
 
 @observable("1")
@@ -509,4 +519,4 @@ def gradient_z(
 
     ``null`` as in `gradient_cosine_shuffled`; ``strict`` is the smallest of the three.
     """
-    return _against(_one(ds, block, projection, window, slope, depth), null)[2]
+    return _against(_one(ds, block, projection, window, slope, depth), null)[1]

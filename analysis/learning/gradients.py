@@ -27,9 +27,10 @@ def gradient_cosines(ds: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset
-        On dims condition, seed, projection and null; the first condition and rival rules.
+        On dims condition, seed, projection and null; of the first condition, and of the best one
+        of each rival rule.
     """
-    conditions = list(rival_conditions(ds)) or condition_names(ds)[:1]
+    conditions = list(rival_conditions(ds, best=True)) or condition_names(ds)[:1]
     block = report_blocks(ds)["training"]
     found: dict[str, list[xr.Dataset]] = {}
     for condition, seed in schema.runs(ds):
@@ -55,7 +56,7 @@ def gradient_table(cosines: xr.Dataset) -> tuple[list[str], list[list[str]]]:
         Projections whose weights changed in no run are left out.
     """
     many = cosines.sizes["condition"] > 1
-    columns = (["condition"] if many else []) + ["projection", "cosine"]
+    columns = (["condition"] if many else []) + ["projection", "cosine", "centred"]
     for name in gradient.NULLS:
         columns += [f"{name} shuffled", "z"]
     rows = []
@@ -64,7 +65,8 @@ def gradient_table(cosines: xr.Dataset) -> tuple[list[str], list[list[str]]]:
             here = cosines.isel(condition=c).sel(projection=name)
             if not np.isfinite(here["cosine"].values).any():
                 continue
-            row = ([condition] if many else []) + [name, number_text(*mean_sd(here["cosine"]))]
+            row = [condition] if many else []
+            row += [name, *(number_text(*mean_sd(here[k])) for k in ("cosine", "cosine_centred"))]
             for null in gradient.NULLS:
                 one = here.sel(null=null)
                 mean, spread = (

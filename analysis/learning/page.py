@@ -77,10 +77,12 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "Weight change and the gradient of the error",
             "Cosine of the weight change in training and of minus the gradient of the error, half "
             "the square of plus minus minus rates of the relay cells, by backpropagation through a "
-            "rate network with these weights. 1 is gradient descent. Bands: mean ± 2 standard "
-            "deviations of the cosine when the gradient is permuted, over synapses, or over the "
-            "cycles of the errors, which keeps the mean of every cell; z is the distance from such "
-            f"a mean in its standard deviations.{of_first if not rules else ''}",
+            "rate network with these weights. 1 is gradient descent; centred, without the mean of "
+            "either over the synapses, so that it is not enough for all weights to rise. Bands: "
+            "mean ± 2 standard deviations of the cosine when the gradient is permuted, over "
+            "synapses, or over the cycles of the errors, which keeps the mean of every cell; z is "
+            "the distance from such a mean in its standard deviations."
+            + (of_first if not rules else " The best condition of each rule in the test."),
             ("weight", "synapse_source", "synapse_projection")
             + (() if blocks["training"] else ("block that learns",)),
             lambda: _gradients(ds),
@@ -111,11 +113,12 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
         with figures.style():
             figure = rivals.rivals_figure(ds, scores)
         caption = (
-            "Conditions that learn by another rule, beside the first one: running means of r_pred "
-            "with a band of one standard deviation over seeds; each dot is a seed, each line a "
-            "mean. Recovery: r_pred after the reversal over that before it. Cycles to recover: "
-            "until 80 % of it are reached, one more than the block has if they never are. Old "
-            "weights: relative change, in the reversal, of those that were right before."
+            "Conditions that differ in how they learn and in nothing else. Running means of "
+            "r_pred, of the first one and of that of each other rule with the highest r_pred in "
+            "the test, with a band of one standard deviation over seeds; each dot is a seed, each "
+            "line a mean. Recovery: r_pred after the reversal over that before it. Cycles to "
+            "recover: until 80 % of it are reached, one more than the block has if they never "
+            "are. Old weights: relative change, in the reversal, of those that were right before."
         )
         result.append(("Rival rules", caption, figure, rivals.rival_table(ds, scores)))
     return result

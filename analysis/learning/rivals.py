@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis import observables, schema
+from analysis import observables, prediction, schema
 from analysis.learning.numbers import (
     WINDOW,
     condition_names,
@@ -25,6 +25,7 @@ from analysis.learning.plots import curve_limits, plot_curve, seed_dots, shade_b
 __all__ = ["rival_conditions", "rival_scores", "rival_table"]
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8C6D4F")
+_OWN = {"name", "meaning", "plasticity"}
 _LABELS = {"r_pred": "r_pred", "recovery": "recovery", "cycles": "cycles to recover",
            "old": "old weights, change"}  # fmt: skip
 
@@ -45,31 +46,47 @@ def _plasticity(ds):
     return tables
 
 
-def rival_conditions(ds: xr.Dataset) -> dict[str, str]:
-    """Return the conditions that learn by another rule than the first one, and that one first.
+def rival_conditions(ds: xr.Dataset, best: bool = False) -> dict[str, str]:
+    """Return the conditions that differ in how they learn and in nothing else.
 
     Parameters
     ----------
     ds : Dataset
-        All runs.
+        All runs, with ``best`` from `prediction.add_scores`.
+    best : bool
+        Only the first condition and, of each other rule, the one with the highest r_pred in the
+        test.
 
     Returns
     -------
     dict of str to str
-        From the name of the condition to that of its rule; empty where all learn by one rule.
+        From the name of the condition to that of its rule, the first condition first; empty where
+        all learn by one rule.
     """
     learning = with_runs(ds[["learning"]])["learning"].transpose("condition", ..., "cycle").values
     learns = learning.reshape(len(learning), -1).max(1) > 0
-    rules = {name: str(table.get("rule", "")) for name, table in _plasticity(ds).items()}
-    first = condition_names(ds)[0]
-    # conditions may share what is stored once
-    learns = np.broadcast_to(learns, len(rules))
-    rivals = {
-        name: rule
-        for (name, rule), here in zip(rules.items(), learns, strict=True)
-        if here and (name == first or rule != rules[first])
-    }
-    return rivals if len(set(rivals.values())) > 1 else {}
+    document = json.loads(ds.attrs.get("run", "{}"))
+    entries = {entry.get("name"): entry for entry in document.get("condition") or []}
+    rivals = {}
+    for name, table, here in zip(
+        condition_names(ds), _plasticity(ds).values(), learns, strict=True
+    ):
+        entry = entries.get(name, {})
+        # a lesion is no rule, nor is a rule that is read at the wrong time
+        alike = set(entry) <= _OWN and "timing" not in (entry.get("plasticity") or {})
+        if here and (alike or not rivals):
+            rivals[name] = str(table.get("rule", ""))
+    if len(set(rivals.values())) < 2:
+        return {}
+    if best:
+        blocks = report_blocks(ds)
+        r = prediction.block_means(ds)["r_pred"].sel(block=blocks["test"] or blocks["training"])
+        mean = dict(zip(condition_names(ds), mean_sd(r.values, axis=1)[0], strict=True))
+        first, leading = next(iter(rivals)), {}
+        for name in sorted(rivals, key=lambda name: (name != first, -np.nan_to_num(mean[name]))):
+            leading.setdefault(rivals[name], name)
+        rivals = {name: rule for name, rule in rivals.items() if leading[rule] == name}
+    return rivals
 
 
 def rival_scores(ds: xr.Dataset) -> xr.Dataset:
@@ -158,7 +175,9 @@ def rival_table(ds: xr.Dataset, scores: xr.Dataset) -> tuple[list[str], list[lis
 
 def rivals_figure(ds, scores):
     """Learning curves of the rules on one axis; below, what tells them apart, a dot for a seed."""
-    names = scores["condition"].values.tolist()
+    names, rules = scores["condition"].values.tolist(), rival_conditions(ds)
+    kinds = list(dict.fromkeys(rules.values()))
+    colours = {name: _COLOURS[kinds.index(rules[name]) % len(_COLOURS)] for name in names}
     n = len(names)
     figure = Figure(figsize=(10.5, 3.6 + 0.34 * n + 1.0))
     top, bottom = figure.subfigures(2, 1, height_ratios=(3.6, 0.34 * n + 1.0))
@@ -166,9 +185,8 @@ def rivals_figure(ds, scores):
     shade_blocks(ax, ds)
     ax.axhline(0, color="#BBBBBB", linewidth=0.7, zorder=0.6)
     r, known = running_mean(ds, "r_pred"), condition_names(ds)
-    for k, name in enumerate(names):
-        curve = r.isel(condition=known.index(name))
-        plot_curve(curve, ds, _COLOURS[k % len(_COLOURS)], name, ax)
+    for name in rival_conditions(ds, best=True):
+        plot_curve(r.isel(condition=known.index(name)), ds, colours[name], name, ax)
     ax.set_ylim(curve_limits([r.values]))
     ax.set_ylabel("r_pred")
     ax.set_xlabel("cycle")
@@ -176,8 +194,8 @@ def rivals_figure(ds, scores):
     y = np.arange(n)
     axes = bottom.subplots(1, len(scores.data_vars), sharey=True, squeeze=False)[0]
     for ax, (_, values) in zip(axes, scores.data_vars.items(), strict=True):
-        for k in range(n):
-            seed_dots(ax, values.values[k : k + 1], y[k : k + 1], _COLOURS[k % len(_COLOURS)])
+        for k, name in enumerate(names):
+            seed_dots(ax, values.values[k : k + 1], y[k : k + 1], colours[name])
         ax.set_xlabel(values.attrs["long_name"])
         if values.attrs["long_name"] != _LABELS["cycles"]:
             ax.axvline(0, color="#BBBBBB", linewidth=0.7, zorder=0)

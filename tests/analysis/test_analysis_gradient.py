@@ -308,6 +308,9 @@ def test_the_null_of_synapses_is_that_of_many_permutations(learned, truth):
     here = found.sel(projection=name, null="synapses")
     assert float(here["cosine_shuffled"]) == pytest.approx(np.mean(cosines), abs=6e-3)
     assert float(here["cosine_shuffled_sd"]) == pytest.approx(np.std(cosines), rel=0.05)
+    centred = np.corrcoef(change, g)[0, 1]
+    assert float(found["cosine_centred"].sel(projection=name)) == pytest.approx(centred)
+    assert value(ds, "gradient_cosine", projection=name, centred=True) == pytest.approx(centred)
     z = (unit(change) @ unit(g) - np.mean(cosines)) / np.std(cosines)
     assert float(here["z"]) == pytest.approx(z, rel=0.1)
     shuffled = value(ds, "gradient_cosine_shuffled", projection=name)

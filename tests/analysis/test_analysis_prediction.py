@@ -716,7 +716,8 @@ def rivals():
     """Return two rules, of which one unlearns, and a lesion, before and after a reversal."""
     good = {"before": 0.0, "training": 0.6, "test": 0.9, "reversal": 0.6, "reversal_test": 0.9}
     poor = good | {"test": 0.8, "reversal": 0.0, "reversal_test": 0.0}
-    qualities = {"kinase": good, "STDP": poor, "cut": good}
+    worse = dict.fromkeys(good, 0.0)
+    qualities = {"kinase": good, "STDP": poor, "cut": good, "STDP slow": worse}
     runs = {(c, s): make_learner(s, q, blocks=TURNED) for c, q in qualities.items() for s in (1, 2)}
     many = join(runs)
     document = json.loads(many.attrs["run"])
@@ -725,14 +726,17 @@ def rivals():
     document["condition"] = [
         {"name": "kinase"},
         {"name": "STDP", "plasticity": {"rule": "stdp", "rate": 0.02}},
-        {"name": "cut", "lesions": ["TRN"]},
+        {"name": "cut", "lesions": ["TRN"], "plasticity": {"rule": "bcm"}},
+        {"name": "STDP slow", "plasticity": {"rule": "stdp", "rate": 0.001}},
     ]
     many.attrs["run"] = json.dumps(document)
     return prediction.add_scores(many)
 
 
 def test_rival_rules_are_found_and_scored(rivals):
-    assert learning.rival_conditions(rivals) == {"kinase": "kinase_difference", "STDP": "stdp"}
+    both = {"kinase": "kinase_difference", "STDP": "stdp"}
+    assert learning.rival_conditions(rivals) == both | {"STDP slow": "stdp"}
+    assert learning.rival_conditions(rivals, best=True) == both
     blocks = learning.report_blocks(rivals)
     assert (blocks["reversal"], blocks["reversal_test"]) == ("reversal", "reversal_test")
     scores = learning.rival_scores(rivals)
@@ -749,7 +753,7 @@ def test_rival_rules_are_found_and_scored(rivals):
     assert (scores["cycles"].sel(condition="STDP") == 41).all()
     columns, rows = learning.rival_table(rivals, scores)
     cells = [dict(zip(columns, row, strict=True)) for row in rows]
-    assert [c["rule"] for c in cells] == ["kinase_difference", "stdp"]
+    assert [c["rule"] for c in cells] == ["kinase_difference", "stdp", "stdp"]
     assert cells[0]["settings"] == "rate 0.1, k_D 1.2" and cells[1]["settings"] == "rate 0.02"
     assert cells[1]["old weights, change"] == "-0.36 ± 0.00"
     mean, sd = (float(getattr(scores["r_pred"].isel(condition=1), f)(**k))
@@ -759,7 +763,7 @@ def test_rival_rules_are_found_and_scored(rivals):
 
 def test_conditions_that_learn_by_one_rule_are_no_rivals(rivals, lesioned):
     assert learning.rival_conditions(lesioned) == {}
-    frozen = rivals["learning"].where(rivals["condition"] != "STDP", 0.0)
+    frozen = rivals["learning"].where(~rivals["condition"].isin(["STDP", "STDP slow"]), 0.0)
     off = rivals.assign(learning=frozen.assign_attrs(units="1"))
     assert learning.rival_conditions(off) == {}
     assert "Rival rules" not in [title for title, *_ in learning.sections(lesioned)]
@@ -770,10 +774,12 @@ def test_cosines_with_the_gradient_are_shown_beside_their_nulls(rivals):
     columns, rows = learning.gradient_table(cosines)
     assert [row[:2] for row in rows] == [["kinase", "V2.L6CT->TRC"], ["STDP", "V2.L6CT->TRC"]]
     for row in rows:
-        cell = dict(zip(columns[:4], row[:4], strict=True))
+        cell = dict(zip(columns[:5], row[:5], strict=True))
         runs = [schema.select(rivals, s, row[0]) for s in (1, 2)]
         got = [value(run, "gradient_cosine", block="training") for run in runs]
         assert cell["cosine"] == f"{np.mean(got):.2f} ± {np.std(got, ddof=1):.2f}"
+        got = [value(run, "gradient_cosine", block="training", centred=True) for run in runs]
+        assert cell["centred"] == f"{np.mean(got):.2f} ± {np.std(got, ddof=1):.2f}"
         null = [value(run, "gradient_cosine_shuffled", block="training") for run in runs]
         assert cell["synapses shuffled"].startswith(f"{np.mean(null):.2f} ± ")
         # what the source predicts is where the weights grew
