@@ -92,7 +92,11 @@ class Circuit:
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
         """Its numbers."""
-        return arrays_of(self.condition, self.run.cycle, SEED)[0]
+        return self.drawn(SEED)
+
+    def drawn(self, seed: int) -> dict[str, np.ndarray]:
+        """Draw the numbers of another seed."""
+        return arrays_of(self.condition, self.run.cycle, seed)[0]
 
     @property
     def cells(self) -> int:
@@ -123,7 +127,7 @@ class Circuit:
     def _keys(self, seed: int) -> dict[str, np.ndarray]:
         if seed == SEED or not any(key.endswith(".key") for key in self.arrays):
             return {}
-        other = arrays_of(self.condition, self.run.cycle, seed)[0]
+        other = self.drawn(seed)
         return {key: values for key, values in other.items() if key.endswith(".key")}
 
     def cost(self, duration: float, start: float = 0.2) -> float:

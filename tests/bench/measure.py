@@ -70,15 +70,17 @@ def usage(memory: bool = False):
     """Measure what happens inside; ``with usage() as used: ...``, then ``used.cpu``.
 
     ``ru_maxrss`` of a child counts the memory of the parent that it was forked from, hence with
-    ``memory`` the peaks of the children are read from /proc every 10 ms.
+    ``memory`` the peaks of the children are read from /proc every 10 ms. Until it is another
+    program, a child has the parent's peak there too, so the last one of each counts.
     """
     used = Usage()
     stop = threading.Event()
+    peaks: dict[int, int] = {}
 
     def watch():
         while not stop.wait(0.01):
             for pid in _children():
-                used.rss = max(used.rss, _peak(pid))
+                peaks[pid] = _peak(pid) or peaks.get(pid, 0)
 
     watcher = threading.Thread(target=watch, daemon=True) if memory else None
     if watcher:
@@ -93,6 +95,7 @@ def usage(memory: bool = False):
         if watcher:
             stop.set()
             watcher.join()
+            used.rss = max(peaks.values(), default=0)
 
 
 def fresh(function: Callable, *arguments):

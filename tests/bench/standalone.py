@@ -28,7 +28,15 @@ if(const char* _dt = getenv("BENCH_DT"))
 """
 
 
-def _write(folder: str, make: Callable, arguments: tuple, fast: bool, compiled: bool) -> dict:
+def _take_duration_from_environment(device) -> None:
+    for kind, args in device.main_queue:
+        if kind == "run_network":
+            network, lines = args
+            fixed, taken = f"{network.name}.run(1.0,", f'{network.name}.run(atof(getenv("'
+            lines[:] = [line.replace(fixed, f'{taken}PULVINAR_DURATION")),') for line in lines]
+
+
+def _write(folder: str, make: Callable, arguments: tuple, fast: bool) -> dict:
     start = time.perf_counter()
     with usage() as used:
         if fast:
@@ -39,7 +47,7 @@ def _write(folder: str, make: Callable, arguments: tuple, fast: bool, compiled: 
         network, monitors = make(*arguments)
         device.insert_code("main", _DT)
         network.run(1 * second)
-        production._take_duration_from_environment(device)
+        _take_duration_from_environment(device)
         # Brian2's own makefile where plain Brian2 is measured
         device.build(directory=folder, compile=not fast, run=False, with_output=False)
         described = {
@@ -74,7 +82,7 @@ def build(folder: Path, make: Callable, *arguments, fast: bool) -> dict[str, flo
     if not (folder / "bench.json").is_file():
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh(_write, str(folder), make, arguments, fast, True)
+        fresh(_write, str(folder), make, arguments, fast)
     return json.loads((folder / "bench.json").read_text())["build"]
 
 

@@ -95,14 +95,19 @@ def rows(context: Context) -> Iterator[Row | tuple]:
             )
         curves[name] = ([errors[s]["interval"] for s in errors], list(costs.values()))
     yield f"{n} cells for {duration:g} s; reference rk4 at {_REFERENCE_DT} ms", table
+    fits = []
     for name, (found, costs) in curves.items():
-        order = power_law([r["step (ms)"] for r in table if r["simulator"] == name], found)[0]
-        yield Row(f"order of convergence, {name}", (order,), "", note="of the interval error")
+        steps = [row["step (ms)"] for row in table if row["simulator"] == name]
         at = [cost_at(ERROR, found, [c[k] for c in costs]) for k in range(len(costs[0]))]
-        yield Row(
-            f"cost at interval error {ERROR:g}, {name}", tuple(a[0] for a in at),
-            "CPU ms per cell-s", note=at[0][1],
-        )  # fmt: skip
+        fits.append(
+            {
+                "simulator": name,
+                "order of convergence": power_law(steps, found)[0],
+                f"CPU ms per cell-second at {ERROR:g}": spread([a[0] for a in at])["median"],
+                "how": at[0][1],
+            }
+        )
+    yield f"Fits: interval error over step, cost at interval error {ERROR:g}", fits
     yield from _against(curves, missing)
 
 
@@ -123,19 +128,17 @@ def _against(curves, missing) -> Iterator[Row]:
             why = next((w for name, w in missing if name.startswith(peer)), "not installed")
             yield skipped(f"cost of {peer} over ours", why, against=peer, at_least=target)
             continue
-        note = "the cheapest scheme of each"
-        yield Row(
-            f"cost of {peer} over ours at interval error {ERROR:g}",
-            tuple(ratios(_best(curves, theirs, ERROR), _best(curves, here, ERROR))), "x", peer,
-            at_least=target, note=note,
-        )  # fmt: skip
+        at = [(f"interval error {ERROR:g}", ERROR)]
         if peer == "NEST":
-            # it has a fixed tolerance: compare where NEST is cheapest, too
-            own = max(curves["NEST"][0])
+            # its tolerance is fixed, so compare where it is cheapest, too
+            at.append(("NEST's own largest error", max(curves["NEST"][0])))
+        if peer == "plain":
+            at = [("its own smallest error", min(min(curves[m][0]) for m in theirs))]
+        for where, error in at:
             yield Row(
-                f"cost of NEST over ours at NEST's own largest error {own:.1g}",
-                tuple(ratios(_best(curves, theirs, own), _best(curves, here, own))), "x", peer,
-                at_least=target, note=note,
+                f"cost of {peer}{' Brian2' * (peer == 'plain')} over ours at {where}",
+                tuple(ratios(_best(curves, theirs, error), _best(curves, here, error))), "x", peer,
+                at_least=target, note=f"the cheapest scheme of each; error {error:.2g}",
             )  # fmt: skip
     for name, why in missing:
         yield skipped(name, why)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from circuits import cli
+from circuits import plan
 from tests.bench.context import Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios, usage
 from tests.bench.table import Row, skipped
@@ -46,9 +47,26 @@ def _processes(context: Context) -> Iterator[Row]:
 
 
 def _replicas(context: Context) -> Iterator[Row]:
-    what = f"{_COPIES} programs over {_COPIES} copies in one program, CPU"
     try:
-        cli.main(["run", "--help"])
-    except SystemExit:
-        pass
-    yield skipped(what, "todo")
+        packed = importlib.import_module("circuits.replicas").packed
+    except ImportError:
+        yield skipped(
+            f"{_COPIES} programs over one of {_COPIES} copies", "circuits has no replicas yet"
+        )
+        return
+    for size in context.sizes:
+        one = Circuit(size)
+        many = Circuit(size, _plan=plan.replicated(one.plan, _COPIES))
+        many.arrays = packed(one.plan, [one.drawn(seed) for seed in range(1, _COPIES + 1)])
+        duration = 1.0 if context.quick else 4.0
+        jobs = {
+            "one": lambda one=one, t=duration: one.cost(t) * _COPIES,
+            "many": lambda many=many, t=duration: many.cost(t),
+        }
+        for circuit in (one, many):
+            circuit.launch(0.01)
+        found = interleaved(jobs, context.rounds)
+        yield Row(
+            f"{size}: {_COPIES} programs over one of {_COPIES} copies, CPU",
+            tuple(ratios(found["one"], found["many"])), against="programs of their own",
+        )  # fmt: skip
