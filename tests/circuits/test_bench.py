@@ -44,7 +44,8 @@ def test_cpu_of_children_is_counted_and_ours_is_not():
     import sys
 
     with measure.usage(memory=True) as used:
-        subprocess.run([sys.executable, "-c", "x = bytes(60_000_000); sum(range(3_000_000))"])
+        work = "x = b'1'*60_000_000; sum(range(3_000_000)); import time; time.sleep(0.2)"
+        subprocess.run([sys.executable, "-c", work])
     assert 0.02 < used.cpu < 60 and used.own < used.cpu + 1
     assert 60e6 < used.rss < 200e6
 
