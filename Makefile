@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test test-all lint replicate cuda-build clean
+.PHONY: help .venv run test test-all lint replicate bench cuda-build clean
 
 help:
 	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
@@ -13,6 +13,8 @@ help:
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
+	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, 20 minutes alone on"
+	@echo "                 the machine; writes runs/results/bench/"
 	@echo "make cuda-build  install brian2cuda and generate the CUDA project"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
 
@@ -54,6 +56,15 @@ replicate: $(STAMP)
 	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
 	done
 	@$(BIN)/python -m analysis.results runs/results > runs/results/README.md
+
+# A simulator that cannot be installed leaves its rows out, with the reason.
+.venv/.bench: $(STAMP)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,bench]' && touch $@ \
+	  || echo "NEST and NEURON could not be installed: their rows will say so" >&2
+
+bench: $(STAMP)
+	@$(MAKE) --no-print-directory .venv/.bench
+	$(BIN)/python -m tests.bench
 
 .venv/.cuda: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,cuda]'

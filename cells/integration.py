@@ -27,11 +27,13 @@ from brian2 import prefs
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.parsing.sympytools import str_to_sympy, sympy_to_str
 from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.stateupdaters.explicit import rk4
 from brian2.units import volt
 from brian2.units.fundamentalunits import have_same_dimensions
+from jinja2 import BaseLoader
 from scipy.special import exprel
 
 __all__ = [
@@ -332,14 +334,117 @@ static inline double _pulvinar_log(double x)
 
 _INLINED = {"exp": _EXP_CPP, "exprel": _EXPREL_CPP, "log": LOG_CPP}
 
+# Changes of Brian2's templates, as (old, new) text. A loop that writes down who fired is not
+# vectorised; whether anybody fires among 64 cells is, and mostly nobody does. And the wall clock is
+# looked at once a step instead of before each of a hundred objects.
+_THRESHOLD = (
+    """\
+    for(size_t _idx=0; _idx<N; _idx++)
+    {
+        const size_t _vectorisation_idx = _idx;
+        {{vector_code|autoindent}}
+        if(_cond) {
+""",
+    """\
+    const size_t _n_cells = N;
+    for(size_t _first=0; _first<_n_cells; _first+=64)
+    {
+    const size_t _last = _first + 64 < _n_cells ? _first + 64 : _n_cells;
+    int _any = 0;
+    for(size_t _idx=_first; _idx<_last; _idx++)
+    {
+        const size_t _vectorisation_idx = _idx;
+        {{vector_code|autoindent}}
+        _any |= _cond;
+    }
+    if(_any) for(size_t _idx=_first; _idx<_last; _idx++)
+    {
+        const size_t _vectorisation_idx = _idx;
+        {{vector_code|autoindent}}
+        if(_cond) {
+""",
+)
+_THRESHOLD_END = (
+    """\
+            {% endif %}
+        }
+    }
+    {{_eventspace}}[N] = _count;
+""",
+    """\
+            {% endif %}
+        }
+    }
+    }
+    {{_eventspace}}[N] = _count;
+""",
+)
+_PROGRESS = (
+    """\
+        for(size_t i=0; i<objects.size(); i++)
+        {
+            if (report_func)
+            {
+                current = std::chrono::high_resolution_clock::now();
+                const double elapsed = std::chrono::duration<double>(current - start).count();
+                if (elapsed > next_report_time)
+                {
+                    report_func(elapsed, (clock->t[0]-t_start)/duration, t_start, duration);
+                    next_report_time += report_period;
+                }
+            }
+""",
+    """\
+        if (report_func)
+        {
+            current = std::chrono::high_resolution_clock::now();
+            const double elapsed = std::chrono::duration<double>(current - start).count();
+            if (elapsed > next_report_time)
+            {
+                report_func(elapsed, (clock->t[0]-t_start)/duration, t_start, duration);
+                next_report_time += report_period;
+            }
+        }
+        for(size_t i=0; i<objects.size(); i++)
+        {
+""",
+)
+_EDITS = {"threshold.cpp": (_THRESHOLD, _THRESHOLD_END), "network.cpp": (_PROGRESS,)}
+
+
+class _Edited(BaseLoader):
+    """Brian2's templates with `_EDITS`."""
+
+    def __init__(self, loader: BaseLoader):
+        self.loader = loader
+
+    def get_source(self, environment, template):
+        """Return source, file name and a function that tells whether it is up to date."""
+        source, file, fresh = self.loader.get_source(environment, template)
+        for old, new in _EDITS.get(template, ()):
+            if source.count(old) != 1:
+                raise RuntimeError(f"{template} is not that of Brian2 2.10.1")
+            source = source.replace(old, new)
+        return source, file, fresh
+
+
+def _edit_templates() -> None:
+    templater = CPPStandaloneCodeObject.templater
+    if not isinstance(templater.env.loader, _Edited):
+        templater.env.loader = _Edited(templater.env.loader)
+        templater.env.cache.clear()
+        templater.templates._templates.clear()
+
 
 def use_fast_math() -> None:
     """Let generated C++ use inlined ``exp``, ``exprel`` and ``log`` and flags that vectorise them.
 
-    Global and idempotent: it sets Brian2's C++ compiler preference and replaces the C++
-    implementations of three default functions. The relative error of exp is below 1e-12 for
-    |x| < 700, the absolute error of log below 1e-12; log of 0 is -709 instead of minus infinity.
+    Global and idempotent: it sets Brian2's C++ compiler preference, replaces the C++
+    implementations of three default functions, and edits two templates of standalone programs. The
+    relative error of exp is below 1e-12 for |x| < 700, the absolute error of log below 1e-12; log
+    of 0 is -709 instead of minus infinity.
     """
+    _edit_templates()
     prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILE_FLAGS)
     for name, code in _INLINED.items():
         DEFAULT_FUNCTIONS[name].implementations.add_implementation(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from brian2 import (
+    Clock,
     Equations,
     Hz,
     Network,
@@ -19,6 +20,8 @@ from brian2 import (
     get_device,
     ms,
 )
+from brian2.stateupdaters.exact import get_linear_system, linear
+from brian2.synapses import synapses as brian2_synapses
 
 from cells.integration import METHODS
 from circuits.learning import LEARNING_RATE, brian_namespace
@@ -58,6 +61,18 @@ class Program:
     static: dict[str, list[str]]
 
 
+def _solve(equations, variables) -> str:
+    """Solve the equations between two events of a synapse (as Brian2's ``linear``, same result).
+
+    Where none depends on another they are solved one by one. Brian2 takes the matrix exponential of
+    all of them, for each pathway anew: half of the time that generating a circuit took.
+    """
+    names, matrix, _ = get_linear_system(equations, variables)
+    if not matrix.is_diagonal():
+        return linear(equations, variables)
+    return "\n".join(linear(Equations([equations[name]]), variables) for name in names)
+
+
 def _setter(static: dict):
     """Return set(obj, variable, values) that notes which static arrays standalone made of it."""
 
@@ -71,23 +86,31 @@ def _setter(static: dict):
     return put
 
 
-def _make_group(plan: GroupPlan, namespace: dict) -> NeuronGroup:
+class _Clocks(dict):
+    """One clock for each period in ms: what has none of its own slows every step down."""
+
+    def __missing__(self, period: float) -> Clock:
+        self[period] = Clock(period * ms, name=f"clock_{len(self)}")
+        return self[period]
+
+
+def _make_group(plan: GroupPlan, namespace: dict, clocks: _Clocks) -> NeuronGroup:
     method = METHODS[plan.method].updater if plan.method in METHODS else plan.method
     group = NeuronGroup(
         plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
-        method=method, dt=plan.dt_ms * ms, name=plan.name,
+        method=method, clock=clocks[plan.dt_ms], name=plan.name,
         namespace={**RANDOM, **namespace, **brian_namespace(plan.constants)},
         events={name: getattr(plan, name) for name in ("learn", "onset") if getattr(plan, name)},
     )  # fmt: skip
     if plan.onset:
         group.run_on_event("onset", "t_onset = t")
     for k, (code, period) in enumerate(plan.updates):
-        group.run_regularly(code, dt=period * ms, name=f"{plan.name}_noise{k or ''}")
+        group.run_regularly(code, clock=clocks[period], name=f"{plan.name}_noise{k or ''}")
     return group
 
 
 def _make_synapses(
-    plan: SynapsePlan, groups: dict, arrays: Mapping, static: dict, timed: Mapping
+    plan: SynapsePlan, groups: dict, arrays: Mapping, static: dict, timed: Mapping, clocks: _Clocks
 ) -> Synapses:
     options = {}
     if plan.plastic:
@@ -98,7 +121,7 @@ def _make_synapses(
             options["on_event"]["learn"] = "learn"
     synapses = Synapses(
         groups[plan.source], groups[plan.target], plan.equations, on_pre=plan.on_pre,
-        method="exact", dt=plan.dt_ms * ms, name=plan.name,
+        method="exact", clock=clocks[plan.dt_ms], name=plan.name,
         namespace={**brian_namespace(plan.constants), **timed}, **options,
     )  # fmt: skip
     if plan.plastic:
@@ -136,6 +159,8 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     """
     static: dict[str, list[str]] = {}
     put = _setter(static)
+    clocks = _Clocks()
+    brian2_synapses.linear = _solve
     timed = {
         name: TimedArray(
             arrays[key] * (Hz if key == "stimulus" else 1), dt=plan.bin_ms * ms, name=name
@@ -147,25 +172,27 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     groups = {}
     for g in plan.groups:
         inputs = {STIMULUS: timed[STIMULUS], PACING: timed[PACING]}
-        groups[g.name] = _make_group(g, inputs if g.name == INPUTS else rate if g.learn else {})
+        namespace = inputs if g.name == INPUTS else rate if g.learn else {}
+        groups[g.name] = _make_group(g, namespace, clocks)
         prefix = f"{g.name}."
         for key in sorted(arrays):
             if key.startswith(prefix):
                 put(groups[g.name], key[len(prefix) :], key, arrays[key])
     synapses = [
-        _make_synapses(s, groups, arrays, static, rate if s.plastic else {}) for s in plan.synapses
+        _make_synapses(s, groups, arrays, static, rate if s.plastic else {}, clocks)
+        for s in plan.synapses
     ]
     spikes = {name: SpikeMonitor(g, name=f"spikes_{name}") for name, g in groups.items()}
     traces = {
         group: StateMonitor(
-            groups[group], plan.group(group).potentials, record=list(cells), dt=period * ms,
+            groups[group], plan.group(group).potentials, record=list(cells), clock=clocks[period],
             name=f"traces_{group}",
         )
         for group, cells, period in plan.traces
     }  # fmt: skip
     weights = {
         s.name: StateMonitor(
-            made, "w", record=np.arange(s.n), dt=plan.noted_ms * ms, name=f"weights_{s.name}"
+            made, "w", record=np.arange(s.n), clock=clocks[plan.noted_ms], name=f"weights_{s.name}"
         )
         for s, made in zip(plan.synapses, synapses, strict=True)
         if s.plastic

@@ -1,0 +1,77 @@
+"""The command line of the bench: ``python -m tests.bench [--parts a,b,...] [--quick]``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from circuits.store import commit
+from tests.bench import table
+from tests.bench.context import Context
+from tests.bench.measure import machine
+
+PARTS = ("build", "circuit", "cells", "kinase", "scaling", "shares", "replicas")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the parts and write the table after each; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
+    parser.add_argument("--out", type=Path, default=table.FOLDER)
+    options = parser.parse_args(arguments)
+    chosen = options.parts.split(",")
+    for name in chosen:
+        if name not in PARTS:
+            parser.error(f"unknown part '{name}'; valid: {', '.join(PARTS)}")
+    context = Context(options.quick)
+    modules = {name: importlib.import_module(f"tests.bench.parts.{name}") for name in PARTS}
+    document = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **commit(),
+        "quick": options.quick,
+        "machine": machine(),
+        "parts": {
+            name: {"title": module.TITLE, "state": "not measured", "rows": []}
+            for name, module in modules.items()
+        },
+    }
+    failed = False
+    for name in chosen:
+        part = document["parts"][name]
+        start = time.perf_counter()
+        part["state"] = "cut off"
+        table.write(document, options.out)
+        print(f"== {name}: {part['title']}", file=sys.stderr, flush=True)
+        try:
+            for found in modules[name].rows(context):
+                _add(part, found)
+            part["state"] = "done"
+        except Exception as error:  # the other parts are still worth having
+            part["state"], part["why"] = "failed", f"{type(error).__name__}: {error}"
+            failed = True
+            print(f"   failed: {part['why']}", file=sys.stderr, flush=True)
+        part["seconds"] = round(time.perf_counter() - start, 1)
+        table.write(document, options.out)
+    print(options.out / "README.md")
+    return int(failed)
+
+
+def _add(part: dict, found) -> None:
+    if isinstance(found, tuple):
+        part.setdefault("tables", {})[found[0]] = found[1]
+        return
+    part["rows"].append(found.described())
+    if found.values:
+        value = table.number(table.spread(found.values)["median"])
+        print(f"   {found.what}: {value} {found.unit} {found.verdict}", file=sys.stderr, flush=True)
+    else:
+        print(f"   {found.what}: skipped, {found.note}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Parts of the bench: each has a TITLE, and `rows(context)`, which yields rows and tables."""

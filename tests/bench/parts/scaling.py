@@ -1,0 +1,155 @@
+"""How time and memory grow with cells and with synapses."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from circuits.assemble import draw_arrays
+from circuits.learning import Learning
+from circuits.plan import make_plan
+from circuits.spec import load_circuit
+from tests.bench.context import SEED, Circuit, Context
+from tests.bench.measure import power_law, spread
+from tests.bench.table import Row, skipped
+
+TITLE = "scaling with cells and with synapses"
+_ROUNDS = 3
+_POPULATIONS = """
+[[population]]
+name = "IN"
+area = "IN"
+layer = "in"
+cell = "input"
+cells = {{ tiny = {n}, column = {n} }}
+positions = false
+rate = "16 Hz"
+peak = 0.5
+colour = "#BBBBBB"
+meaning = "input"
+
+[[population]]
+name = "OUT"
+area = "OUT"
+layer = "4"
+cell = "L4"
+cells = {{ tiny = 125, column = 125 }}
+noise_sd = "40 pA"
+"""
+_PROJECTIONS = """
+projection = [ {{ row = 1, source = "IN", target = "OUT", at = "soma", receptors = {{ AMPA = 1.0 }},
+ indegree = {{ tiny = {k}, column = {k} }}, weight = {weight}, topography = "all", delay = 3.0,
+ delay_sd = 0.5, release = "cortical", plastic = true, basis = "bench", mark = "D" }} ]
+"""
+_CELLS = 2000  # OUT: 125 at each of 16 channels
+
+
+def _memory() -> int:
+    """Return the free memory in bytes."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class Synapses(Circuit):
+    """So many plastic synapses with short-term release, from Poisson inputs onto 2000 cells."""
+
+    def __init__(self, n: int, folder: Path):
+        super().__init__("tiny")
+        indegree = n // _CELLS
+        sources = max(indegree, 200)
+        anatomy = folder / f"anatomy-{n}"
+        anatomy.mkdir(parents=True, exist_ok=True)
+        (anatomy / "populations.toml").write_text(textwrap.dedent(_POPULATIONS.format(n=sources)))
+        # inputs together as strong at every size; one line, as TOML wants it
+        line = _PROJECTIONS.format(k=indegree, weight=300.0 / indegree)
+        (anatomy / "projections.toml").write_text(" ".join(line.split()))
+        spec = load_circuit("tiny", anatomy=anatomy)
+        learning = Learning(projections=("IN->OUT",), start=0.5)
+        self._plan = make_plan(spec, bins=80, bin_ms=5, learning=learning)
+        self.arrays = draw_arrays(spec, self._plan, seed=SEED, cycle_ms=200, learning=learning)
+        self.arrays["stimulus"] = self.arrays["pacing"][:, None].repeat(spec.channels, 1)
+        self.arrays["learning"][35::40] = 0.1
+
+
+def _measured(circuit: Circuit, duration: float, rounds: int) -> tuple[list[float], int]:
+    """Return CPU s per biological s of each round, and the peak memory in bytes."""
+    circuit.launch(0.01)
+    costs, peak = [], 0
+    for _ in range(rounds):
+        short = circuit.launch(0.01)[0]
+        long = circuit.launch(0.01 + duration, memory=True)[0]
+        costs.append((long.cpu - short.cpu) / duration)
+        peak = max(peak, long.rss)
+    return costs, peak
+
+
+def rows(context: Context) -> Iterator[Row | tuple]:
+    """Yield the rows of this part."""
+    yield from _cells(context)
+    yield from _synapses(context)
+
+
+def _exponents(costs, sizes, rounds) -> tuple[float, ...]:
+    return tuple(power_law(sizes, [c[k] for c in costs])[0] for k in range(rounds))
+
+
+def _cells(context: Context) -> Iterator[Row | tuple]:
+    steps = [("tiny", 1), ("tiny", 2), ("tiny", 4)]
+    duration = 0.5
+    if not context.quick:
+        steps, duration = [("tiny", 1), ("column", 1), ("column", 3), ("column", 8)], 1.0
+    table, costs, sizes = [], [], []
+    for size, scale in steps:
+        settings = () if scale == 1 else (f"scale={scale}",)
+        circuit = Circuit(size, settings=settings)
+        found, peak = _measured(circuit, duration, _ROUNDS)
+        costs.append(found)
+        sizes.append(circuit.cells)
+        table.append(
+            {
+                "circuit": f"{size} x {scale}",
+                "cells": circuit.cells,
+                "synapses": circuit.synapses,
+                "CPU s per biological s": spread(found)["median"],
+                "peak memory (MiB)": peak / 2**20,
+                "bytes per cell": peak / circuit.cells,
+            }
+        )
+    yield "The learning circuit, more cells at every channel", table
+    yield Row("exponent of time over cells", _exponents(costs, sizes, _ROUNDS), "", at_most=1.1,
+              note=f"{sizes[0]} to {sizes[-1]} cells")  # fmt: skip
+    peaks = [row["peak memory (MiB)"] for row in table]
+    yield Row("exponent of memory over cells", (power_law(sizes, peaks)[0],), "", at_most=1.1)
+
+
+def _synapses(context: Context) -> Iterator[Row | tuple]:
+    sizes = (20_000, 100_000) if context.quick else (100_000, 1_000_000, 10_000_000)
+    table, costs, done, peaks = [], [], [], []
+    for n in sizes:
+        if n * 1500 > _memory():
+            yield skipped(f"{n} synapses", f"{_memory() / 2**30:.1f} GiB of memory are free")
+            continue
+        rounds = _ROUNDS if n < 5_000_000 else 1
+        circuit = Synapses(n, context.folder)
+        found, peak = _measured(circuit, 0.4, rounds)
+        costs.append(spread(found)["median"])
+        done.append(n)
+        peaks.append(peak)
+        table.append(
+            {
+                "synapses": n,
+                "CPU s per biological s": costs[-1],
+                "us per synapse and biological s": costs[-1] / n * 1e6,
+                "peak memory (MiB)": peak / 2**20,
+                "bytes per synapse": peak / n,
+            }
+        )
+        del circuit
+    yield f"Plastic synapses with short-term release onto {_CELLS} cells", table
+    yield Row("exponent of time over synapses", (power_law(done, costs)[0],), "", at_most=1.1,
+              note=f"{done[0]} to {done[-1]} synapses")  # fmt: skip
+    yield Row("exponent of memory over synapses", (power_law(done, peaks)[0],), "", at_most=1.1)
+    yield Row("peak memory of the largest", (peaks[-1] / 2**30,), "GiB", at_most=24.0)
