@@ -1,14 +1,17 @@
-"""The command line of the bench: ``python -m tests.bench [--parts a,b,...] [--quick]``."""
+"""The command line: ``python -m tests.bench [--parts a,b,...] [--quick] [--sizes ...]``."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from circuits.device import cache_folder
+from circuits.spec import SIZES
 from circuits.store import commit
 from tests.bench import table
 from tests.bench.context import Context
@@ -21,14 +24,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the parts and write the table after each; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="small sizes")
+    parser.add_argument("--quick", action="store_true", help="few cells, short runs, size tiny")
+    parser.add_argument(
+        "--sizes", help=f"of {', '.join(SIZES)}; default column, since plain Brian2 compiles long"
+    )
     parser.add_argument("--out", type=Path, default=table.FOLDER)
     options = parser.parse_args(arguments)
     chosen = options.parts.split(",")
     for name in chosen:
         if name not in PARTS:
             parser.error(f"unknown part '{name}'; valid: {', '.join(PARTS)}")
-    context = Context(options.quick)
+    sizes = (options.sizes or ("tiny" if options.quick else "column")).split(",")
+    for size in sizes:
+        if size not in SIZES:
+            parser.error(f"unknown size '{size}'; valid: {', '.join(SIZES)}")
+    os.environ["PULVINAR_CACHE"] = str(cache_folder() / "bench")  # compiled anew, none of a user's
+    context = Context(options.quick, tuple(sizes))
     modules = {name: importlib.import_module(f"tests.bench.parts.{name}") for name in PARTS}
     document = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

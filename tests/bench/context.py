@@ -27,20 +27,18 @@ class Context:
     Attributes
     ----------
     quick : bool
-        Small sizes, few rounds.
+        Few cells and short runs.
+    sizes : tuple of str
+        Sizes of the circuit; targets are about the last one.
     """
 
     quick: bool
+    sizes: tuple[str, ...]
 
     @property
     def rounds(self) -> int:
         """Interleaved rounds of a timing."""
         return 3
-
-    @property
-    def sizes(self) -> tuple[str, ...]:
-        """Sizes of the circuit."""
-        return ("tiny",) if self.quick else ("tiny", "column")
 
     @property
     def largest(self) -> str:
@@ -50,7 +48,7 @@ class Context:
     @property
     def folder(self) -> Path:
         """Where programs of the bench are kept."""
-        return device.cache_folder() / "bench"
+        return device.cache_folder() / "others"
 
 
 @dataclass
