@@ -29,17 +29,23 @@ from brian2 import get_device, prefs, second
 from cells.integration import use_fast_math
 from cells.parameters import InputError, nearest
 from circuits.plan import Plan
-from circuits.program import TIMED, construct
+from circuits.program import TIMED, check_network, construct
 
-__all__ = ["DEVICES", "Recording", "build", "cache_folder", "run_plan"]
+__all__ = ["DEVICES", "DeviceError", "Recording", "build", "cache_folder", "generate", "run_plan"]
 
 DEVICES = ("numpy", "cython", "cpp", "cuda")
 Progress = Callable[[float, float], None]
 
-_SEED = """
+_SEED = {
+    "cpp_standalone": """
 if(const char* _s = getenv("PULVINAR_SEED"))
     brian::_random_generators[0].seed(strtoul(_s, 0, 10));
-"""
+""",
+    "cuda_standalone": """
+if(const char* _s = getenv("PULVINAR_SEED"))
+    random_number_buffer.set_seed(strtoull(_s, 0, 10));
+""",
+}
 _REPORT = """
 std::cout << "progress " << completed << " " << elapsed << std::endl;
 """
@@ -110,7 +116,7 @@ def run_plan(
         Seconds.
     seed : int
         Of the noise.
-    device : {"numpy", "cython", "cpp"}
+    device : {"numpy", "cython", "cpp", "cuda"}
     progress : callable, optional
         Called with the completed fraction and the seconds so far.
 
@@ -127,11 +133,14 @@ def run_plan(
     """
     if device not in DEVICES:
         raise InputError(f"unknown device '{device}'{nearest(device, DEVICES)}")
-    if device == "cuda":
-        raise InputError("device 'cuda' is generated, not run: see circuits.cuda")
-    if device == "cpp":
+    if device in ("cpp", "cuda"):
         start = time.perf_counter()
-        folder = build(plan, arrays, progress=progress)
+        if device == "cuda":
+            from circuits.cuda import build_to_run
+
+            folder = build_to_run(plan, arrays, progress=progress)
+        else:
+            folder = build(plan, arrays, progress=progress)
         built = time.perf_counter() - start
         recording = _launch(folder, plan, arrays, duration, seed, progress)
         recording.wall["build"] = built
@@ -214,7 +223,7 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     home.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{plan.digest}.", dir=home.parent))
     try:
-        description = _generate(plan, arrays, partial)
+        description = generate(plan, arrays, partial)
         _compile(partial, progress)
         for leftover in (*partial.rglob("*.o"), *partial.rglob("*.gch")):
             leftover.unlink()
@@ -226,16 +235,32 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     return home
 
 
-def _generate(plan: Plan, arrays, folder: Path) -> dict:
-    """Write the C++ project of a plan; return where its numbers go in and come out."""
+def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -> dict:
+    """Write the project of a plan; return where its numbers go in and come out.
+
+    Parameters
+    ----------
+    plan : Plan
+    arrays : mapping of str to array
+    folder : Path
+    target : {"cpp_standalone", "cuda_standalone"}
+
+    Returns
+    -------
+    dict
+        What ``program.json`` holds: ``static`` (array of the run -> files), ``files`` (file ->
+        dtype, size), and by name the result files of ``spikes``, ``traces``, ``weights`` and
+        ``potentials``.
+    """
     use_fast_math()
-    brian2.set_device("cpp_standalone", build_on_run=False, directory=None)
+    brian2.set_device(target, build_on_run=False, directory=None)
     device = get_device()
     device.reinit()
     device.activate(build_on_run=False, directory=None)
     try:
-        device.insert_code("main", _SEED)
+        device.insert_code("main", _SEED[target])
         program = construct(plan, arrays)
+        check_network(program.network)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
         _take_duration_from_environment(device)
         device.build(directory=str(folder), compile=False, run=False)
