@@ -13,7 +13,7 @@ help:
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
-	@echo "make cuda-build  install brian2cuda and generate the CUDA project"
+	@echo "make cuda-build  install brian2cuda and cuRAND, generate and compile the CUDA project (no GPU needed)"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
 
 .venv: $(STAMP)
@@ -60,7 +60,9 @@ replicate: $(STAMP)
 	@touch $@
 
 cuda-build: .venv/.cuda
-	$(BIN)/pulvinar run first_light --size tiny --device cuda --out runs/out/first_light-cuda
+	$(BIN)/pulvinar run first_light --size tiny --device cuda --build-only --out runs/out/first_light-cuda
+	@mkdir -p runs/results/cuda_build
+	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/first_light-cuda/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
