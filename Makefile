@@ -60,9 +60,9 @@ replicate: $(STAMP)
 	@touch $@
 
 cuda-build: .venv/.cuda
-	$(BIN)/pulvinar run first_light --size tiny --device cuda --build-only --out runs/out/first_light-cuda
+	$(BIN)/pulvinar run predictive_learning --size tiny --conditions learning --device cuda --build-only --out runs/out/cuda_build
 	@mkdir -p runs/results/cuda_build
-	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/first_light-cuda/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
+	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/cuda_build/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -11,9 +11,9 @@ All that Brian2CUDA 1.0b1 needs to be told for CUDA 13 is here:
 - No look for GPUs, which would fail on a machine without one: the architectures come from
   ``PULVINAR_CUDA_ARCH``, default 8.0 and 9.0, and the GPU is number 0 of those that
   ``CUDA_VISIBLE_DEVICES`` leaves.
-- No ``-use_fast_math``, Brian2CUDA's default. It shortens single-precision functions only. All of
-  this project is double: its PTX with and without differs in the rounding of subnormals in the
-  range checks of exp alone, so it can gain nothing, and would make exp inexact in float32.
+- No ``-use_fast_math``, Brian2CUDA's default. It shortens single-precision functions only, and all
+  of this project is double: its PTX with and without differs in the range checks of exp and log
+  alone, where subnormals become zero. So it gains nothing, and in float32 would make exp inexact.
 - The default clock, which one of its templates asks whether spikes have had time to arrive, is in
   no project all of whose objects have steps of their own; such a project does not compile. That
   line asks the clock of the synapses here.
@@ -460,7 +460,8 @@ def _compile(folder: Path, progress: Progress | None) -> dict:
             process.wait()
             raise
         log.seek(0)
-        lines = [line.strip() for line in log if re.search(r"error|not found", line, re.IGNORECASE)]
+        telling = re.compile(r"error|undefined reference|not found|cannot find", re.IGNORECASE)
+        lines = [line.strip() for line in log if telling.search(line)]
     if process.returncode or not (folder / "main").is_file():
         raise DeviceError(f"compiling CUDA failed: {(lines or ['no message'])[0]}")
     for leftover in folder.glob("*.o"):

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import stat
+import subprocess
 from collections import Counter
 
 import numpy as np
@@ -431,10 +432,30 @@ def test_with_a_gpu_the_program_is_launched_and_its_results_are_checked(nvcc, qu
 # --- for real ------------------------------------------------------------------------------------
 
 
+needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+
+
+@pytest.mark.cuda
+@needs_nvcc
+def test_fast_math_changes_single_precision_alone(tmp_path):
+    """Why the project is compiled without it: there is nothing in double that it makes faster."""
+
+    def instructions(real, *flags):
+        source = f"__global__ void f({real}* x) {{ *x = exp(*x)/(1 + log(*x)) + sqrt(*x); }}"
+        (tmp_path / "f.cu").write_text(source)
+        command = ["nvcc", "-ptx", "-arch=compute_80", *flags, "f.cu", "-o", "f.ptx"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        lines = (tmp_path / "f.ptx").read_text().splitlines()
+        return [line.split("//")[0].replace(".ftz", "") for line in lines]
+
+    assert instructions("double") == instructions("double", "-use_fast_math")
+    assert instructions("float") != instructions("float", "-use_fast_math")
+
+
 @pytest.mark.slow
 @pytest.mark.cuda
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+@needs_nvcc
 def test_a_learning_circuit_compiles_and_links(projects, monkeypatch, tmp_path):
     """Static circuits are part of it; all of it is real but the GPU."""
     project = projects("kinase")
