@@ -15,7 +15,7 @@ help:
 	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
 	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, 20 minutes alone on"
 	@echo "                 the machine; writes runs/results/bench/"
-	@echo "make cuda-build  install brian2cuda and generate the CUDA project"
+	@echo "make cuda-build  install brian2cuda and cuRAND, generate and compile the CUDA project (no GPU needed)"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
 
 .venv: $(STAMP)
@@ -71,7 +71,9 @@ bench: $(STAMP)
 	@touch $@
 
 cuda-build: .venv/.cuda
-	$(BIN)/pulvinar run first_light --size tiny --device cuda --out runs/out/first_light-cuda
+	$(BIN)/pulvinar run predictive_learning --size tiny --conditions learning --device cuda --build-only --out runs/out/cuda_build
+	@mkdir -p runs/results/cuda_build
+	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/cuda_build/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

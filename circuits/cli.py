@@ -40,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="change any key of the file, e.g. stimulus.contrast=0.5")  # fmt: skip
     run.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
     run.add_argument("--jobs", metavar="N", type=int, help="processes at a time (default: cores)")
+    run.add_argument("--build-only", action="store_true",
+                     help="generate and compile for device cpp or cuda, run nothing")  # fmt: skip
 
     run.add_argument("--fresh", action="store_true",
                      help="do not continue the same run where it was cut short")  # fmt: skip
@@ -115,7 +117,8 @@ def _run(arguments) -> int:
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
             cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
             conditions=arguments.conditions.split(",") if arguments.conditions else None,
-            jobs=arguments.jobs, fresh=arguments.fresh, progress=progress,
+            jobs=arguments.jobs, fresh=arguments.fresh, build_only=arguments.build_only,
+            progress=progress,
         )  # fmt: skip
     _finish(folder)
     return 0
@@ -123,7 +126,18 @@ def _run(arguments) -> int:
 
 def _finish(folder: Path) -> None:
     if not (folder / "verdicts.json").is_file():
-        print(f"generated, neither compiled nor run: {folder / 'cuda'}")
+        for built in json.loads((folder / "run.json").read_text(encoding="utf-8"))["built"]:
+            done = (
+                "compiled, not run" if built["compiled"] else "generated, neither compiled nor run"
+            )
+            print(f"{done}: {built['program']}")
+            if "wall_s" in built:
+                print(
+                    f"  {built['files']} .cu files in {built['units']} units, for"
+                    f" {', '.join(built['architectures'])}, nvcc {built['nvcc']}:"
+                    f" {built['wall_s']:.0f} s with {built['jobs']} jobs,"
+                    f" {built['cpu_s']:.0f} CPU-s; program {built['program_bytes'] / 1e6:.1f} MB"
+                )
         return
     from analysis.verdicts import summary
 

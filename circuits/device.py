@@ -29,9 +29,9 @@ from brian2 import Synapses, get_device, prefs, second
 from cells.integration import use_fast_math
 from cells.parameters import InputError, nearest
 from circuits.plan import Plan
-from circuits.program import TIMED, construct
+from circuits.program import TIMED, check_network, construct
 
-__all__ = ["DEVICES", "Recording", "build", "cache_folder", "run_plan"]
+__all__ = ["DEVICES", "DeviceError", "Recording", "build", "cache_folder", "generate", "run_plan"]
 
 DEVICES = ("numpy", "cython", "cpp", "cuda")
 Progress = Callable[[float, float], None]
@@ -108,7 +108,7 @@ def run_plan(
         From `draw_arrays`, and ``"stimulus"`` (bin, channel) in Hz with the plan's shape.
     duration : float
         Seconds.
-    device : {"numpy", "cython", "cpp"}
+    device : {"numpy", "cython", "cpp", "cuda"}
     progress : callable, optional
         Called with the completed fraction and the seconds so far.
     start : path, optional
@@ -131,17 +131,20 @@ def run_plan(
     """
     if device not in DEVICES:
         raise InputError(f"unknown device '{device}'{nearest(device, DEVICES)}")
-    if device == "cuda":
-        raise InputError("device 'cuda' is generated, not run: see circuits.cuda")
-    if device == "cpp":
+    if (start or stop) and device != "cpp":
+        raise InputError(f"device '{device}' cannot keep the state of a run; cpp can")
+    if device in ("cpp", "cuda"):
         begin = time.perf_counter()
-        folder = build(plan, arrays, progress=progress)
+        if device == "cuda":
+            from circuits.cuda import build_to_run
+
+            folder = build_to_run(plan, arrays, progress=progress)
+        else:
+            folder = build(plan, arrays, progress=progress)
         built = time.perf_counter() - begin
         recording = _launch(folder, plan, arrays, duration, progress, start, stop)
         recording.wall["build"] = built
         return recording
-    if start or stop:
-        raise InputError(f"device '{device}' cannot keep the state of a run; cpp can")
     return _run_runtime(plan, arrays, duration, device, progress)
 
 
@@ -219,7 +222,7 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     home.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{plan.digest}.", dir=home.parent))
     try:
-        description = _generate(plan, arrays, partial)
+        description = generate(plan, arrays, partial)
         _compile(partial, progress)
         for leftover in (*partial.rglob("*.o"), *partial.rglob("*.gch")):
             leftover.unlink()
@@ -231,22 +234,41 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     return home
 
 
-def _generate(plan: Plan, arrays, folder: Path) -> dict:
-    """Write the C++ project of a plan; return where its numbers go in and come out."""
+def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -> dict:
+    """Write the project of a plan; return where its numbers go in and come out.
+
+    Parameters
+    ----------
+    plan : Plan
+    arrays : mapping of str to array
+    folder : Path
+    target : {"cpp_standalone", "cuda_standalone"}
+
+    Returns
+    -------
+    dict
+        What ``program.json`` holds: ``static`` (array of the run -> files), ``files`` (file ->
+        dtype, size), and by name the result files of ``spikes``, ``traces``, ``weights`` and
+        ``potentials``.
+    """
     use_fast_math()
-    brian2.set_device("cpp_standalone", build_on_run=False, directory=None)
+    brian2.set_device(target, build_on_run=False, directory=None)
     device = get_device()
     device.reinit()
     device.activate(build_on_run=False, directory=None)
     try:
         program = construct(plan, arrays)
+        check_network(program.network)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
-        _take_over_run(device, program, plan)
-        device.insert_code("before_start", "pulvinar::end_with_parent();")
+        keeps_state = target == "cpp_standalone"
+        _take_over_run(device, program, plan, keeps_state)
+        if keeps_state:
+            device.insert_code("before_start", "pulvinar::end_with_parent();")
         device.build(directory=str(folder), compile=False, run=False)
-        shutil.copy(_STATE, folder)
-        main = folder / "main.cpp"
-        main.write_text(f'#include "{_STATE.name}"\n{main.read_text()}')
+        if keeps_state:
+            shutil.copy(_STATE, folder)
+            main = folder / "main.cpp"
+            main.write_text(f'#include "{_STATE.name}"\n{main.read_text()}')
         timed = {
             key: [name for name in device.static_arrays if name.endswith(f"{TIMED[key]}_values")]
             for key in TIMED
@@ -304,7 +326,7 @@ def _state_items(device, program) -> list[str]:
     return lines
 
 
-def _take_over_run(device, program, plan: Plan) -> None:
+def _take_over_run(device, program, plan: Plan, keeps_state: bool) -> None:
     """Let the compiled program take its duration, and its state, from what it is launched with."""
     changed = 0
     for k, (kind, args) in enumerate(device.main_queue):
@@ -317,6 +339,11 @@ def _take_over_run(device, program, plan: Plan) -> None:
             if fixed not in line:
                 new.append(line)
                 continue
+            changed += 1
+            run = line.replace(fixed, f'{network.name}.run(atof(getenv("PULVINAR_DURATION")),')
+            if not keeps_state:
+                new.append(run)
+                continue
             time = f"state.time({network.name}.t, {plan.dt_ms * 1e-3!r});"
             new += [
                 f'pulvinar::State state("{plan.digest}");',
@@ -326,10 +353,9 @@ def _take_over_run(device, program, plan: Plan) -> None:
                 "state.close();",
                 "};",
                 'if(state.open(getenv("PULVINAR_STATE_IN"))) visit();',
-                line.replace(fixed, f'{network.name}.run(atof(getenv("PULVINAR_DURATION")),'),
+                run,
                 'if(state.create(getenv("PULVINAR_STATE_OUT"))) visit();',
             ]
-            changed += 1
         device.main_queue[k] = (kind, (network, new))
     if changed != 1:
         raise DeviceError("the generated program has no single run; is this another Brian2?")

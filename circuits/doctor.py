@@ -190,37 +190,89 @@ def _cache() -> Check:
 
 
 def _nvcc() -> Check:
+    from circuits.cuda import nvcc_release, supported_nvcc
+
     path = shutil.which("nvcc")
     if path is None:
-        advice = "for --device cuda install the CUDA toolkit and put nvcc on the path"
+        advice = "for --device cuda install the CUDA toolkit 13.0 and put nvcc on the path"
         return Check("nvcc", None, "not on the path", advice)
-    status, text = _ask(path, "--version")
-    release = re.search(r"release [\d.]+", text)
-    if status != 0 or release is None:
+    release = nvcc_release()
+    if release is None:
+        _, text = _ask(path, "--version")
         return Check("nvcc", None, f"{path}: {_first_line(text)}", "reinstall the CUDA toolkit")
-    return Check("nvcc", True, f"{release[0]} ({path})")
+    found = f"release {release[0]}.{release[1]} ({path})"
+    if not supported_nvcc(release):
+        advice = (
+            "the project was compiled with 13.0, and 12.0 is the oldest that may do: install it"
+        )
+        return Check("nvcc", None, found, advice)
+    return Check("nvcc", True, found)
+
+
+_PROBE = """
+#include <curand.h>
+#include <curand_kernel.h>
+static_assert(__cplusplus >= 201703L, "C++17");
+__global__ void probe(curandState* state) { curand_init(1, 0, 0, state); }
+int main() { curandGenerator_t g; return curandCreateGenerator(&g, CURAND_RNG_PSEUDO_DEFAULT); }
+"""
 
 
 def _curand() -> Check:
-    name = "cuRAND"
-    spec = importlib.util.find_spec("nvidia")
-    for package in (spec.submodule_search_locations or []) if spec else []:
-        for header in Path(package).glob("*/include/curand.h"):
-            return Check(name, True, str(header.parent))
+    from circuits.cuda import CURAND, curand
+
+    name, advice = "cuRAND", "for --device cuda: pip install '.[cuda]' (nvidia-curand==10.4.0.35)"
+    if (found := curand()) is not None:
+        return Check(name, True, f"{found[1].name} of the wheel {CURAND} ({found[0]})")
     path = shutil.which("nvcc")
-    advice = "for --device cuda: pip install nvidia-curand (of the toolkit's CUDA version)"
     if path is None:
-        return Check(name, None, "no header found, no nvcc to ask", advice)
+        return Check(name, None, f"no wheel {CURAND}, no nvcc to ask for its own", advice)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "rand.cu").write_text("#include <curand.h>\n")
         status, _ = _ask(path, "-E", "rand.cu", "-o", "rand.ii", cwd=folder)
     if status != 0:
-        return Check(name, None, "nvcc finds no curand.h", advice)
+        return Check(name, None, f"no wheel {CURAND}, and nvcc finds no curand.h", advice)
     return Check(name, True, "curand.h comes with the toolkit")
 
 
+def _architectures() -> Check:
+    from circuits.cuda import architectures, nvcc_architectures
+
+    name = "GPU architectures"
+    chosen = architectures()
+    if shutil.which("nvcc") is None:
+        return Check(name, None, f"{', '.join(chosen)}; no nvcc to compile for them", "see nvcc")
+    known = nvcc_architectures()
+    if wrong := [one for one in chosen if one not in known]:
+        found = f"this nvcc does not compile for {', '.join(wrong)}"
+        return Check(name, None, found, f"set PULVINAR_CUDA_ARCH to some of {', '.join(known)}")
+    return Check(name, True, f"{', '.join(chosen)} (PULVINAR_CUDA_ARCH)")
+
+
+def _cuda_compiles() -> Check:
+    """Compile and link a program with the flags of the project: C++17, architectures, cuRAND."""
+    from circuits.cuda import compile_flags, link_flags, link_library
+
+    name = "compile CUDA"
+    path = shutil.which("nvcc")
+    if path is None or shutil.which("g++") is None:
+        return Check(name, None, "needs nvcc and g++", "see nvcc and C++ compiler")
+    with tempfile.TemporaryDirectory() as folder:
+        link_library(Path(folder))
+        Path(folder, "probe.cu").write_text(_PROBE)
+        command = (path, *compile_flags(), "probe.cu", *link_flags(), "-o", "probe")
+        status, text = _ask(*command, cwd=folder, timeout=300)
+    if status == 0:
+        return Check(name, True, "nvcc and g++ compile C++17 and link cuRAND; nothing was run")
+    wrong = [line for line in text.splitlines() if "error" in line or "cannot find" in line]
+    advice = "g++ 9 to 15 goes with CUDA 13.0; cuRAND must be of the toolkit's version"
+    return Check(name, None, _first_line("\n".join(wrong) or text), advice)
+
+
 def _brian2cuda() -> Check:
-    name = "brian2cuda"
+    from circuits.cuda import BRIAN2CUDA
+
+    name, advice = "brian2cuda", f"for --device cuda: pip install brian2cuda=={BRIAN2CUDA}"
     if importlib.util.find_spec("brian2cuda") is None:
         return Check(name, None, "not installed", "for --device cuda: pip install '.[cuda]'")
     # in a process of its own: importing it changes the devices and preferences of Brian2
@@ -229,19 +281,35 @@ def _brian2cuda() -> Check:
     version = re.search(r"^version (\S+)", text, re.MULTILINE)
     if status != 0 or version is None:
         wrong = text.strip().splitlines()[-1][:100] if text.strip() else f"status {status}"
-        return Check(name, None, f"import fails: {wrong}", "pip install brian2cuda==1.0b1")
+        return Check(name, None, f"import fails: {wrong}", advice)
+    if version[1] != BRIAN2CUDA:
+        return Check(name, None, f"{version[1]}, written for {BRIAN2CUDA}", advice)
     return Check(name, True, version[1])
 
 
 def _gpu() -> Check:
+    from circuits.cuda import architectures
+
     path = shutil.which("nvidia-smi")
     if path is None:
         found = "no nvidia-smi on the path"
-        return Check("GPU", None, found, "CUDA code can be generated here but not run")
-    status, text = _ask(path, "--query-gpu=name,memory.total", "--format=csv,noheader")
-    if status != 0:
+        return Check("GPU", None, found, "CUDA code can be generated and compiled here, not run")
+    query = "--query-gpu=name,memory.total,compute_cap"
+    status, text = _ask(path, query, "--format=csv,noheader")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if status != 0 or not lines:
         return Check("GPU", None, _first_line(text), "install or repair the NVIDIA driver")
-    return Check("GPU", True, "; ".join(line.strip() for line in text.splitlines() if line.strip()))
+    found = "; ".join(lines)
+    # a program for 8.0 runs on 8.x, x at least 0
+    chosen = [tuple(map(int, one.split("."))) for one in architectures()]
+    for line in lines:
+        if (own := re.search(r"(\d+)\.(\d+)$", line)) is None:
+            continue
+        major, minor = int(own[1]), int(own[2])
+        if not any(a == major and b <= minor for a, b in chosen):
+            advice = f"set PULVINAR_CUDA_ARCH={major}.{minor}, or choose with CUDA_VISIBLE_DEVICES"
+            return Check("GPU", None, found, advice)
+    return Check("GPU", True, found)
 
 
 _CHECKS: tuple[tuple[str, Callable[[], Check]], ...] = (
@@ -255,11 +323,14 @@ _CHECKS: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("disk", _disk),
     ("build cache", _cache),
     ("nvcc", _nvcc),
+    ("GPU architectures", _architectures),
     ("cuRAND", _curand),
+    ("compile CUDA", _cuda_compiles),
     ("brian2cuda", _brian2cuda),
     ("GPU", _gpu),
 )
-_OPTIONAL = {"nvcc", "cuRAND", "brian2cuda", "GPU"}
+_CUDA = ("nvcc", "GPU architectures", "cuRAND", "compile CUDA", "brian2cuda")
+_OPTIONAL = {*_CUDA, "GPU"}
 _ADVICE = {"Brian2": _SET_UP, "numpy": _SET_UP, "C++ compiler": _NO_COMPILER, "make": _INSTALL_GCC}
 
 
@@ -279,7 +350,8 @@ def checks() -> list[Check]:
     -------
     list of Check
         Python, Brian2, numpy, compiler, a compiled loop, vector unit, make, disk and cache, which
-        every run needs; then nvcc, cuRAND, brian2cuda and GPU, whose ``ok`` is None where missing.
+        every run needs; then nvcc, architectures, cuRAND, a compiled CUDA program, brian2cuda and
+        GPU, which device cuda needs and whose ``ok`` is None where missing.
     """
     return [_guarded(name, check) for name, check in _CHECKS]
 
@@ -305,7 +377,7 @@ def print_report(stream=None) -> bool:
     failed = [check.name for check in found if check.ok is False]
     devices = {check.name: check.ok for check in found}
     compiled = all(devices[k] is not False for k in ("C++ compiler", "compile and run", "make"))
-    cuda = compiled and all(devices[k] for k in ("nvcc", "cuRAND", "brian2cuda"))
+    cuda = compiled and all(devices[k] for k in _CUDA)
     works = [
         "numpy",
         *(["cython", "cpp"] if compiled else []),

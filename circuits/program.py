@@ -11,6 +11,7 @@ from brian2 import (
     Equations,
     Hz,
     Network,
+    NetworkOperation,
     NeuronGroup,
     Quantity,
     SpikeMonitor,
@@ -24,11 +25,12 @@ from brian2.stateupdaters.exact import get_linear_system, linear
 from brian2.synapses import synapses as brian2_synapses
 
 from cells.integration import METHODS
+from cells.parameters import InputError
 from circuits.learning import LEARNING_RATE, brian_namespace
 from circuits.noise import RANDOM
 from circuits.plan import INPUTS, GroupPlan, Plan, SynapsePlan
 
-__all__ = ["Program", "construct"]
+__all__ = ["Program", "check_network", "construct"]
 
 STIMULUS = "lgn_rate"
 PACING = "pacing"
@@ -90,7 +92,7 @@ class _Clocks(dict):
     """One clock for each period in ms: what has none of its own slows every step down."""
 
     def __missing__(self, period: float) -> Clock:
-        self[period] = Clock(period * ms, name=f"clock_{len(self)}")
+        self[period] = Clock(period * ms, name=f"step{len(self)}_clock")
         return self[period]
 
 
@@ -200,3 +202,35 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     monitors = (*spikes.values(), *traces.values(), *weights.values())
     network = Network(*groups.values(), *synapses, *monitors)
     return Program(network, spikes, traces, weights, groups, static)
+
+
+def check_network(network: Network) -> None:
+    """Refuse what a compiled program would drop, or get wrong, without a word.
+
+    Parameters
+    ----------
+    network : Network
+
+    Raises
+    ------
+    InputError
+        For a NetworkOperation, which standalone devices leave out; for Synapses whose step is not
+        that of the group whose spikes they carry: spikes would be timed on the wrong clock
+        (brian2cuda #222); for a name with capitals: Brian2CUDA writes what is set at launch in
+        small letters, and some file systems know no others.
+    """
+    for o in sorted(network.objects, key=lambda o: o.name):
+        if isinstance(o, NetworkOperation):
+            raise InputError(
+                f"'{o.name}' is a network operation, which a compiled program leaves out; say it in"
+                " equations or with run_regularly"
+            )
+        if o.name != o.name.lower():
+            raise InputError(f"'{o.name}' has capitals; call it '{o.name.lower()}'")
+        for pathway in o._pathways if isinstance(o, Synapses) else ():
+            own, its = (float(x.clock.dt / ms) for x in (o, pathway.source))
+            if abs(own - its) > 1e-9:
+                raise InputError(
+                    f"'{o.name}' has a step of {own:g} ms, but '{pathway.source.name}', whose"
+                    f" spikes reach it, {its:g} ms; they must agree"
+                )

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 PHASES = ("minus", "plus")
+COMPILED = ("cpp", "cuda")
 
 # inputs have a slow clock on purpose; their delays are rounded to it
 BrianLogger.suppress_name("synapses_dt_mismatch")
@@ -367,12 +368,13 @@ def simulate(
     """
     progress = progress or Progress()
     started = time.perf_counter()
-    if run.device == "cpp":
+    if run.device in COMPILED:
         _build_all(run, progress)
     built = time.perf_counter() - started
     kept = checkpoints if run.device == "cpp" else None
     work = [(c, run.cycle, seed, run.device, kept) for c in run.conditions for seed in run.seeds]
-    n = min(jobs or os.cpu_count() or 1, len(work))
+    # one program at a time has the GPU
+    n = min(jobs or (1 if run.device == "cuda" else os.cpu_count()) or 1, len(work))
     progress.begin(f"{run.name}: {len(work)} runs" if len(work) > 1 else run.name)
 
     def done_one(number, result):
@@ -414,18 +416,24 @@ def simulate(
     return add_scores(to_dataset(run, results)), info
 
 
-def _build_all(run: Run, progress: Progress) -> None:
-    """Compile what is not compiled yet, before processes could do it twice."""
+def _build_all(run: Run, progress: Progress) -> list[Path]:
+    """Compile what is not compiled yet, before processes could do it twice; return the folders."""
+    make = build
+    if run.device == "cuda":
+        from circuits.cuda import build_cuda as make
+
+    folders = []
     plans = {c.plan.digest: c for c in run.conditions}
     for k, condition in enumerate(plans.values(), 1):
         which = f" {k} of {len(plans)}" if len(plans) > 1 else ""
         progress.begin(f"{run.name}: compiling program{which} (once)")
         arrays, _ = arrays_of(condition, run.cycle, run.seeds[0])
         start = time.perf_counter()
-        build(condition.plan, arrays, progress=lambda fraction, elapsed: None)
+        folders.append(make(condition.plan, arrays, progress=lambda fraction, elapsed: None))
         took = time.perf_counter() - start
         if took > 2:
             progress.note(f"{run.name}: compiled program{which} in {duration_text(took)}")
+    return folders
 
 
 # --- the Dataset ---------------------------------------------------------------------------------
@@ -814,6 +822,7 @@ def run_file(
     out: Path | str | None = None,
     jobs: int | None = None,
     fresh: bool = False,
+    build_only: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Run a run file and write its folder.
@@ -828,16 +837,18 @@ def run_file(
         The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
         elsewhere. A finished run there is replaced.
     jobs : int, optional
-        Processes at a time; default one for each core.
+        Processes at a time; default one for each core, on device cuda one.
     fresh : bool
         Ignore what the same run has kept when it was cut short.
+    build_only : bool
+        Compile the programs and run nothing. So it is on device cuda where there is no GPU.
     progress : Progress, optional
 
     Returns
     -------
     Path
-        The folder, with run.json, result.nc, verdicts.json and report.html; on device cuda with
-        the generated project alone. It is written whole or not at all.
+        The folder, with run.json, result.nc, verdicts.json and report.html; where nothing was run,
+        with run.json alone, whose ``built`` lists the programs. It is written whole or not at all.
 
     Raises
     ------
@@ -852,6 +863,11 @@ def run_file(
     )  # fmt: skip
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is below 1")
+    if build_only and (run.experiment != "circuit" or run.device not in COMPILED):
+        raise InputError(
+            f"--build-only: a {run.experiment} run on device '{run.device}' compiles nothing;"
+            f" valid: a circuit run on {', '.join(COMPILED)}"
+        )
     if run.experiment == "circuit":
         _check_device(run)
         check_weights(run)
@@ -866,8 +882,8 @@ def run_file(
     clock = time.perf_counter()
     if run.experiment == "synapse":
         _finish(run, folder, started, clock, progress, *_run_bench(run, progress))
-    elif run.device == "cuda":
-        _generate_cuda(run, folder, progress)
+    elif build_only or (run.device == "cuda" and not _has_gpu()):
+        _build_only(run, folder, progress)
     elif run.device == "cpp":
         kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
         with checkpoint.held(kept, fresh=fresh) as mine:
@@ -908,16 +924,21 @@ def _check_device(run: Run) -> None:
         )
 
 
-def _generate_cuda(run: Run, folder: Path, progress: Progress) -> None:
-    """Write the CUDA project of the first condition and seed; it is neither compiled nor run."""
-    from circuits.cuda import generate_cuda
+def _has_gpu() -> bool:
+    from circuits.cuda import has_gpu
 
-    progress.begin(f"{run.name}: generating the CUDA project")
-    condition = run.conditions[0]
-    arrays, _ = arrays_of(condition, run.cycle, run.seeds[0])
+    return has_gpu()
+
+
+def _build_only(run: Run, folder: Path, progress: Progress) -> Path:
+    """Compile the programs of a run; they stay in the cache, the run folder says where."""
+    built = []
+    for program in _build_all(run, progress):
+        info = program / "build.json"
+        known = json.loads(info.read_text()) if info.is_file() else {"compiled": True}
+        built.append({"program": str(program), **known})
     with store.new_folder(folder) as partial:
-        generate_cuda(condition.plan, arrays, partial / "cuda")
-        store.write_json(partial / "run.json", _describe(run, {"generated_only": True}))
+        store.write_json(partial / "run.json", _describe(run, {"built": built}))
 
 
 def rebuild_report(folder: Path | str) -> Path:

@@ -2,10 +2,12 @@ import io
 import os
 import stat
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
 import circuits.doctor as doctor
+from circuits import cuda
 from circuits.doctor import Check, cache_directory, checks, print_report
 
 
@@ -53,7 +55,7 @@ def test_without_compiler_every_failure_says_what_to_do(empty_path):
         assert found[name].ok is False
         assert "apt install g++ make" in found[name].advice
         assert "--device numpy" in found[name].advice
-    for name in ("nvcc", "GPU"):
+    for name in ("nvcc", "GPU architectures", "compile CUDA", "GPU"):
         assert found[name].ok is None
         assert found[name].advice
     stream = io.StringIO()
@@ -112,7 +114,7 @@ def test_no_exception_escapes(empty_path, monkeypatch):
         assert found[name].ok is False
         assert found[name].advice
     assert found["disk"].found == "RuntimeError: two"
-    for name in ("nvcc", "GPU", "cuRAND"):
+    for name in (*CUDA, "GPU"):
         assert found[name].ok is not False
     assert "no driver" in found["GPU"].found
 
@@ -156,6 +158,119 @@ def test_old_versions_are_told(monkeypatch):
     monkeypatch.setattr(doctor.importlib, "import_module", lambda name: old)
     assert doctor._numpy().ok is False
     assert doctor._brian2() == Check("Brian2", False, "2.1.0", "pip install brian2==2.10.1")
+
+
+# --- what device cuda needs
+
+
+CUDA = ("nvcc", "GPU architectures", "cuRAND", "compile CUDA", "brian2cuda")
+
+
+def nvcc(folder, release="13.0", compiles="exit 0"):
+    program(
+        folder,
+        "nvcc",
+        f"""case "$1" in
+--version) echo "Cuda compilation tools, release {release}, V{release}.88";;
+--list-gpu-arch) echo compute_75; echo compute_80; echo compute_90;;
+*) {compiles};;
+esac""",
+    )
+
+
+def test_without_cuda_each_part_says_what_to_do(empty_path, monkeypatch):
+    find = doctor.importlib.util.find_spec
+    monkeypatch.setattr(
+        doctor.importlib.util,
+        "find_spec",
+        lambda name: None if name == "brian2cuda" else find(name),
+    )
+    monkeypatch.setattr(cuda, "files", missing)
+    found = by_name()
+    for name in CUDA:
+        assert found[name].ok is None, name
+        assert found[name].advice
+    assert "pip install" in found["brian2cuda"].advice
+    assert "nvidia-curand==10.4.0.35" in found["cuRAND"].advice
+
+
+def missing(name):
+    raise PackageNotFoundError(name)
+
+
+@pytest.mark.parametrize(
+    ("release", "ok"), [("11.8", None), ("12.0", True), ("13.0", True), ("13.1", None)]
+)
+def test_releases_of_nvcc(empty_path, release, ok):
+    nvcc(empty_path, release)
+    check = doctor._nvcc()
+    assert check.ok is ok
+    assert f"release {release} " in check.found
+    assert bool(check.advice) is (ok is None)
+
+
+def test_architectures_are_those_of_this_nvcc(empty_path, monkeypatch):
+    nvcc(empty_path)
+    monkeypatch.setenv("PULVINAR_CUDA_ARCH", "8.0,9.0")
+    assert doctor._architectures().ok is True
+    monkeypatch.setenv("PULVINAR_CUDA_ARCH", "6.1,9.0")
+    check = doctor._architectures()
+    assert check.ok is None
+    assert check.found.endswith("does not compile for 6.1")
+    assert "7.5, 8.0, 9.0" in check.advice
+    monkeypatch.setenv("PULVINAR_CUDA_ARCH", "new")
+    assert doctor._guarded("GPU architectures", doctor._architectures).ok is None
+
+
+def test_curand_is_looked_for_in_the_wheel_then_in_the_toolkit(empty_path, monkeypatch):
+    monkeypatch.setattr(cuda, "files", missing)
+    nvcc(empty_path)
+    assert doctor._curand() == Check("cuRAND", True, "curand.h comes with the toolkit")
+    nvcc(empty_path, compiles="exit 1")
+    assert doctor._curand().ok is None
+    monkeypatch.setattr(cuda, "files", lambda name: [File("a/curand.h"), File("b/libcurand.so.10")])
+    assert doctor._curand().found == "libcurand.so.10 of the wheel nvidia-curand (a)"
+    # half of it is none
+    monkeypatch.setattr(cuda, "files", lambda name: [File("a/curand.h")])
+    assert doctor._curand().ok is None
+
+
+class File(str):
+    def locate(self):
+        return str(self)
+
+
+def test_a_cuda_compiler_that_cannot_link(empty_path):
+    program(empty_path, "g++", "exit 0")
+    nvcc(empty_path)
+    assert doctor._cuda_compiles().ok is True
+    nvcc(empty_path, compiles="echo ptxas info; echo 'ld: cannot find -lcurand' >&2; exit 1")
+    check = doctor._cuda_compiles()
+    assert check.ok is None
+    assert check.found == "ld: cannot find -lcurand"
+    assert "g++ 9 to 15" in check.advice
+
+
+def test_another_brian2cuda(monkeypatch):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(doctor, "_ask", lambda *command, **options: (0, "version 0.9\n"))
+    check = doctor._brian2cuda()
+    assert check.ok is None
+    assert "0.9" in check.found
+    assert "brian2cuda==1.0b1" in check.advice
+
+
+@pytest.mark.parametrize(
+    ("capability", "chosen", "ok"),
+    [("9.0", "8.0,9.0", True), ("8.6", "8.0,9.0", True), ("12.0", "8.0,9.0", None),
+     ("8.0", "8.6", None)],
+)  # fmt: skip
+def test_a_gpu_for_which_nothing_is_compiled(empty_path, monkeypatch, capability, chosen, ok):
+    program(empty_path, "nvidia-smi", f"echo 'Some GPU, 81559 MiB, {capability}'")
+    monkeypatch.setenv("PULVINAR_CUDA_ARCH", chosen)
+    check = doctor._gpu()
+    assert check.ok is ok
+    assert (f"PULVINAR_CUDA_ARCH={capability}" in check.advice) is (ok is None)
 
 
 def test_report_marks_each_line():
