@@ -111,6 +111,7 @@ def staggered(equations, variables=None, method_options=None) -> str:
         for name in (*equations.diff_eq_names, *equations.subexpr_names)
     }
     subexpressions = set(equations.subexpr_names)
+    names, dt = set(expressions), _symbol("dt")
     potentials = _potentials(equations)
 
     def depends(expression, x) -> bool:
@@ -129,7 +130,12 @@ def staggered(equations, variables=None, method_options=None) -> str:
         total = sympy.diff(expression, _symbol(x))
         for s in sorted(expression.free_symbols, key=str):
             if str(s) in subexpressions and depends(expressions[str(s)], x):
-                total += sympy.diff(expression, s) * derivative(expressions[str(s)], x)
+                inner = expressions[str(s)]
+                if inner.is_Pow and inner.exp == -1:  # a reciprocal: use it again
+                    slope = -(s**2) * derivative(inner.base, x)
+                else:
+                    slope = derivative(inner, x)
+                total += sympy.diff(expression, s) * slope
         return total
 
     def held(expression, moved):
@@ -150,8 +156,8 @@ def staggered(equations, variables=None, method_options=None) -> str:
 
     def once(x, *terms) -> tuple[list[str], list]:
         """Give the sub-expressions of several terms a name, so that each is evaluated once."""
-        names = {str(s) for term in terms for s in term.free_symbols} & subexpressions
-        named = {_symbol(s): _symbol(f"_{s}_of_{x}") for s in sorted(names)}
+        used = {str(s) for term in terms for s in term.free_symbols} & subexpressions
+        named = {_symbol(s): _symbol(f"_{s}_of_{x}") for s in sorted(used)}
         lines = [f"{new} = {old}" for old, new in named.items()]
         return lines, [term.subs(named) for term in terms]
 
@@ -160,6 +166,10 @@ def staggered(equations, variables=None, method_options=None) -> str:
         jacobian = held(derivative(expressions[x], x), moved)
         if jacobian == 0:
             return [f"_next_{x} = {x} + dt*({sympy_to_str(f)})", *move(x)]
+        if not {str(s) for s in jacobian.free_symbols} & names:
+            # a constant rate: one fraction, since divisions are what a step costs most
+            phi = 1 / (1 - dt * jacobian / 2 + (dt * jacobian) ** 2 / 12)
+            return [f"_next_{x} = {x} + {sympy_to_str(sympy.cancel(dt * f * phi))}", *move(x)]
         lines, (f, jacobian) = once(x, f, jacobian)
         return [
             *lines,
@@ -175,10 +185,10 @@ def staggered(equations, variables=None, method_options=None) -> str:
         terms += [
             held(derivative(expressions[row], column), free) for row in (x, y) for column in (x, y)
         ]
-        names = [f"_f_{x} = ", f"_f_{y} = "]
-        names += [f"_z_{row}_{column} = dt*" for row in (x, y) for column in (x, y)]
+        left = [f"_f_{x} = ", f"_f_{y} = "]
+        left += [f"_z_{row}_{column} = dt*" for row in (x, y) for column in (x, y)]
         lines, terms = once(x, *terms)
-        lines += [f"{n}({sympy_to_str(term)})" for n, term in zip(names, terms, strict=True)]
+        lines += [f"{n}({sympy_to_str(term)})" for n, term in zip(left, terms, strict=True)]
         a, b, c, d = (f"_z_{row}_{column}" for row in (x, y) for column in (x, y))
         p, q = f"_{x}_{x}_{y}", f"_{y}_{x}_{y}"
         return [

@@ -78,11 +78,13 @@ def with_form(circuit: Circuit, form: str) -> Circuit:
                 (s.target, code.post_model, code.post_reset, code.post_regular),
             ):
                 g = groups[side]
-                extra = ((_literal(regular, code.namespace), float(code.regular_dt / ms)),)
+                extra = ()
+                if regular:
+                    extra = ((_literal(regular, code.namespace), float(code.regular_dt / ms)),)
                 groups[side] = replace(
                     g, equations=g.equations + "\n" + _literal(model, code.namespace),
                     reset=g.reset + _literal(reset, code.namespace),
-                    updates=g.updates + (extra if regular else ()),
+                    updates=g.updates + extra,
                 )  # fmt: skip
             weights = [f"{c.weight} : {c.unit} (constant)" for c in s.conductances]
             effect = "\n".join(s.on_pre.splitlines()[: 3 + len(weights)])
