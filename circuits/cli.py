@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
                      help="change any key of the file, e.g. stimulus.contrast=0.5")  # fmt: skip
     run.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
     run.add_argument("--jobs", metavar="N", type=int, help="processes at a time (default: cores)")
+    run.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        help="of each program on device cpp (default 1; more processes are faster)",
+    )
     run.add_argument("--build-only", action="store_true",
                      help="generate and compile for device cpp or cuda, run nothing")  # fmt: skip
 
@@ -105,6 +111,8 @@ def _print_verdicts(verdicts: list[dict]) -> None:
 
 
 def _run(arguments) -> int:
+    if arguments.threads is not None:
+        arguments.settings.append(f"integration.threads={arguments.threads}")
     # worker processes and the program itself share the cores; numpy must not take them too
     os.environ.setdefault("MPLBACKEND", "Agg")
     from circuits.progress import Progress

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,8 +131,11 @@ def run_plan(
     """
     if device not in DEVICES:
         raise InputError(f"unknown device '{device}'{nearest(device, DEVICES)}")
-    if (start or stop) and device != "cpp":
-        raise InputError(f"device '{device}' cannot keep the state of a run; cpp can")
+    if (start or stop) and (device != "cpp" or plan.threads > 1):
+        many = f" with {plan.threads} threads" if plan.threads > 1 else ""
+        raise InputError(
+            f"device '{device}'{many} cannot keep the state of a run; cpp with one thread can"
+        )
     if device in ("cpp", "cuda"):
         begin = time.perf_counter()
         if device == "cuda":
@@ -223,7 +226,7 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     partial = Path(tempfile.mkdtemp(prefix=f"{plan.digest}.", dir=home.parent))
     try:
         description = generate(plan, arrays, partial)
-        _compile(partial, progress)
+        _compile(partial, progress, ["-fopenmp"] if plan.threads > 1 else [])
         for leftover in (*partial.rglob("*.o"), *partial.rglob("*.gch")):
             leftover.unlink()
         (partial / "program.json").write_text(json.dumps(description))
@@ -256,11 +259,12 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
     device = get_device()
     device.reinit()
     device.activate(build_on_run=False, directory=None)
+    prefs.devices.cpp_standalone.openmp_threads = plan.threads if plan.threads > 1 else 0
     try:
         program = construct(plan, arrays)
         check_network(program.network)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
-        keeps_state = target == "cpp_standalone"
+        keeps_state = target == "cpp_standalone" and plan.threads == 1
         _take_over_run(device, program, plan, keeps_state)
         if keeps_state:
             device.insert_code("before_start", "pulvinar::end_with_parent();")
@@ -301,6 +305,7 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
             },
         }
     finally:
+        prefs.devices.cpp_standalone.openmp_threads = 0
         device.reinit()
         brian2.set_device("runtime")
 
@@ -366,12 +371,12 @@ _COLD = ("main", "objects")
 _HEADER = "objects.h"  # precompiled: every file spends most of its time on what this includes
 
 
-def _compile(folder: Path, progress: Progress | None) -> None:
-    """Compile and link the project in ``folder``, one process per core."""
+def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) -> None:
+    """Compile and link the project in ``folder``, one process per core, with ``more`` flags."""
     compiler = shutil.which("g++")
     start = time.perf_counter()
-    hot = [*prefs.codegen.cpp.extra_compile_args_gcc, "-std=c++11", "-I."]
-    cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I."]
+    hot = [*prefs.codegen.cpp.extra_compile_args_gcc, "-std=c++11", "-I.", *more]
+    cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I.", *more]
     sources = sorted(
         path.relative_to(folder)
         for pattern in ("*.cpp", "code_objects/*.cpp", "brianlib/**/*.cpp")
@@ -399,7 +404,7 @@ def _compile(folder: Path, progress: Progress | None) -> None:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    run(*(source.with_suffix(".o") for source in sources), "-o", "main")
+    run(*(source.with_suffix(".o") for source in sources), *more, "-o", "main")
 
 
 def _write_numbers(folder: Path, home: Path, description: dict, arrays) -> None:
@@ -469,7 +474,9 @@ def _run_program(main: Path, folder: Path, duration, progress, states) -> None:
         **os.environ,
         **{f"PULVINAR_STATE_{key}": str(path) for key, path in states.items() if path},
         "PULVINAR_DURATION": repr(float(duration)),
+        # threads that spin for the next step would take the core from those that still work
         "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "0",
     }
     errors = (folder / "stderr").open("w+")
     # a session of its own: an interrupt must reach us, not make the program write half a result

@@ -107,7 +107,10 @@ class SynapsePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that generated code depends on; weights are noted every ``noted_ms``."""
+    """Everything that generated code depends on; weights are noted every ``noted_ms``.
+
+    With several ``threads`` (device cpp) they share the cells of a group and the synapses.
+    """
 
     groups: tuple[GroupPlan, ...]
     synapses: tuple[SynapsePlan, ...]
@@ -118,6 +121,7 @@ class Plan:
     method: str
     traces: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     noted_ms: float = 0.0
+    threads: int = 1
 
     @property
     def learns(self) -> bool:
@@ -177,6 +181,7 @@ def make_plan(
     traces: tuple = (),
     learning: Learning | None = None,
     noted_ms: float = 200.0,
+    threads: int = 1,
 ) -> Plan:
     """Return the plan of a description.
 
@@ -195,6 +200,8 @@ def make_plan(
         Default nothing learns.
     noted_ms : float
         Interval at which the weights are noted.
+    threads : int
+        Of a program on device cpp.
 
     Returns
     -------
@@ -267,7 +274,7 @@ def make_plan(
         )  # fmt: skip
     return Plan(
         tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces),
-        noted_ms if plastic else 0.0,
+        noted_ms if plastic else 0.0, threads,
     )  # fmt: skip
 
 

@@ -371,10 +371,15 @@ def simulate(
     if run.device in COMPILED:
         _build_all(run, progress)
     built = time.perf_counter() - started
-    kept = checkpoints if run.device == "cpp" else None
-    work = [(c, run.cycle, seed, run.device, kept) for c in run.conditions for seed in run.seeds]
+    work = [
+        (c, run.cycle, seed, run.device, checkpoints if _keeps_state(run.device, c) else None)
+        for c in run.conditions
+        for seed in run.seeds
+    ]
     # one program at a time has the GPU
-    n = min(jobs or (1 if run.device == "cuda" else os.cpu_count()) or 1, len(work))
+    free = 1 if run.device == "cuda" else os.cpu_count() or 1
+    threads = max(condition.plan.threads for condition in run.conditions)
+    n = min(jobs or max(1, free // threads), len(work))
     progress.begin(f"{run.name}: {len(work)} runs" if len(work) > 1 else run.name)
 
     def done_one(number, result):
@@ -414,6 +419,10 @@ def simulate(
     from analysis.prediction import add_scores
 
     return add_scores(to_dataset(run, results)), info
+
+
+def _keeps_state(device: str, condition: Condition) -> bool:
+    return device == "cpp" and condition.plan.threads == 1
 
 
 def _build_all(run: Run, progress: Progress) -> list[Path]:
@@ -837,7 +846,8 @@ def run_file(
         The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
         elsewhere. A finished run there is replaced.
     jobs : int, optional
-        Processes at a time; default one for each core, on device cuda one.
+        Processes at a time; default one for each core, or for each core and thread of a program;
+        on device cuda one.
     fresh : bool
         Ignore what the same run has kept when it was cut short.
     build_only : bool

@@ -653,7 +653,7 @@ def _condition(settings: Mapping, name: str, meaning: str, run: dict) -> Conditi
         spec = spec.with_populations("*", noise_sd=0.0)
     spec = _lesions(spec, settings["lesions"], f"{at} lesions")
     spec = _cells(spec, settings["cells"], f"{at} [cells]")
-    integration = _keys(settings["integration"], ("method", "dt"), f"{at} [integration]")
+    integration = _keys(settings["integration"], ("method", "dt", "threads"), f"{at} [integration]")
     learning, trained = _plasticity(
         settings["plasticity"], spec, cycle, f"{at} [plasticity]", run["folder"]
     )
@@ -665,10 +665,11 @@ def _condition(settings: Mapping, name: str, meaning: str, run: dict) -> Conditi
     method = _chosen(integration.get("method", "staggered"), tuple(METHODS), where, "method")
     dt = integration.get("dt")
     dt = None if dt is None else _quantity(dt, ms, f"{where} dt")
+    threads = _whole(integration.get("threads", 1), 1, f"{where} threads")
     try:
         plan = make_plan(
             spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt, learning=learning,
-            noted_ms=cycle.length,
+            noted_ms=cycle.length, threads=threads,
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

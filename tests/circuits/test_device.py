@@ -52,6 +52,7 @@ def test_numbers_of_a_run_do_not_change_the_program(spec, plan):
         {"bins": 2 * BINS},
         {"dt_ms": 0.05},
         {"method": "rk4"},
+        {"threads": 2},
         {"traces": (("relay", (0,), 1.0),)},
     ],
 )
@@ -195,3 +196,18 @@ def test_an_interrupt_kills_the_program_and_leaves_nothing(fake, tmp_path, monke
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not list((tmp_path / "scratch").iterdir())
+
+
+@pytest.mark.standalone
+def test_threads_change_no_spike(spec, arrays):
+    """All random numbers are functions of cell and step, so threads share the work, not a state."""
+    spikes = []
+    for threads in (1, 2):
+        plan = make_plan(spec, bins=BINS, bin_ms=5, threads=threads)
+        spikes.append(device.run_plan(plan, arrays, duration=0.1).spikes)
+    one, two = spikes
+    assert sum(index.size for index, _ in one.values()) > 500
+    for name, (index, time) in one.items():
+        assert np.array_equal(index, two[name][0]) and np.array_equal(time, two[name][1]), name
+    with pytest.raises(InputError, match="with 2 threads cannot keep the state"):
+        device.run_plan(plan, arrays, duration=0.1, stop="state")
