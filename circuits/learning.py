@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from brian2 import ms, second
 
-from cells.parameters import InputError, nearest
+from cells.parameters import InputError, load_tables, nearest
 from circuits.plasticity.rules import RULES, rule
 from circuits.spec import CircuitSpec
 
@@ -41,11 +41,7 @@ GATES = ("theta", "shuffled", "onset")
 OWN = ("factor", "start", "start_sd", "gain")
 # The local signal: a cell's synaptic conductance, integrated fast and slow. Where the fast one
 # rises above the slow one, a phase begins; the cell's synapses are read a fixed time later.
-ONSET = {
-    "tau_fast": 10 * ms,
-    "tau_slow": 100 * ms,
-    "pause": 100 * ms,
-}
+# Time constants: tables/gate.toml.
 ONSET_EQUATIONS = """
 g_synaptic = {conductances} : siemens
 dg_fast/dt = (g_synaptic - g_fast)/tau_fast : siemens
@@ -217,6 +213,12 @@ def constants(namespace) -> tuple[tuple[str, float, str], ...]:
         has_unit = hasattr(value, "dim") and not value.dim.is_dimensionless
         found.append((name, float(value), "second" if has_unit else "1"))
     return tuple(found)
+
+
+def onset_constants() -> tuple[tuple[str, float, str], ...]:
+    """Return the constants of `ONSET_EQUATIONS`, as `constants` does."""
+    table = load_tables(Path(__file__).parent / "tables" / "gate.toml")["onset"]
+    return constants({key: table[key] for key in table})
 
 
 def brian_namespace(found) -> dict:

@@ -19,10 +19,10 @@ from cells.parameters import InputError, nearest
 from circuits.learning import (
     EFFICACIES,
     LEARNING_RATE,
-    ONSET,
     ONSET_EQUATIONS,
     Learning,
     constants,
+    onset_constants,
 )
 from circuits.receptors import Conductance, conductance, receptor_equations
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
@@ -290,7 +290,7 @@ def _onset(equations: list[str], conductances) -> dict:
     return {
         "onset": "g_fast > rise*g_slow and t - t_onset > pause",
         "learn": f"{LEARNING_RATE}(t) > 0 and timestep(t - t_onset, dt) == timestep(lag, dt)",
-        "constants": constants(ONSET),
+        "constants": onset_constants(),
     }
 
 
