@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
     run.add_argument("--jobs", metavar="N", type=int, help="processes at a time (default: cores)")
 
+    run.add_argument("--replicas", metavar="R", type=int,
+                     help="runs that share a program, at most (default: 1)")  # fmt: skip
     run.add_argument("--fresh", action="store_true",
                      help="do not continue the same run where it was cut short")  # fmt: skip
 
@@ -110,7 +112,8 @@ def _run(arguments) -> int:
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
             cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
             conditions=arguments.conditions.split(",") if arguments.conditions else None,
-            jobs=arguments.jobs, fresh=arguments.fresh, progress=progress,
+            replicas=arguments.replicas, jobs=arguments.jobs, fresh=arguments.fresh,
+            progress=progress,
         )  # fmt: skip
     _finish(folder)
     return 0

@@ -11,8 +11,10 @@ stream, that every result file is there, that the run got to its end, and that i
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -239,6 +241,7 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
     device.reinit()
     device.activate(build_on_run=False, directory=None)
     try:
+        gc.collect()  # names of an earlier program are free only then
         program = construct(plan, arrays)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
         _take_over_run(device, program, plan)
@@ -247,6 +250,7 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
         shutil.copy(_STATE, folder)
         main = folder / "main.cpp"
         main.write_text(f'#include "{_STATE.name}"\n{main.read_text()}')
+        _hide_sizes(folder)
         timed = {
             key: [name for name in device.static_arrays if name.endswith(f"{TIMED[key]}_values")]
             for key in TIMED
@@ -281,6 +285,23 @@ def _generate(plan: Plan, arrays, folder: Path) -> dict:
     finally:
         device.reinit()
         brian2.set_device("runtime")
+
+
+def _hide_sizes(folder: Path) -> None:
+    """Keep the compiler from knowing how many cells a loop goes over.
+
+    It unrolls short loops and rounds there in another way, so that a cell would not do the same in
+    a group of another size.
+    """
+    known = re.compile(r"^(\s*)const int64_t N = (\d+);$", re.MULTILINE)
+    changed = 0
+    for path in (folder / "code_objects").glob("*.cpp"):
+        hidden = r'\1int64_t N = \2; __asm__("" : "+r"(N));'
+        text, n = known.subn(hidden, path.read_text())
+        path.write_text(text)
+        changed += n
+    if not changed:
+        raise DeviceError("the generated program has no sizes; is this another Brian2?")
 
 
 def _state_items(device, program) -> list[str]:
