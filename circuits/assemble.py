@@ -15,7 +15,7 @@ from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 from circuits.learning import Learning, efficacy
 from circuits.noise import draw_keys
-from circuits.plan import Plan, group_of
+from circuits.plan import COPY, Plan, group_of
 from circuits.receptors import receptor_parameter, receptor_tables
 from circuits.release import RELEASE_PARAMETERS, release_class
 from circuits.spec import TOPOGRAPHIES, CircuitSpec, Population, Projection
@@ -169,7 +169,7 @@ def draw_arrays(
     ----------
     spec : CircuitSpec
     plan : Plan
-        Made from the same description.
+        Made from the same description, of one copy.
     seed : int
     cycle_ms : float
         Theta cycle.
@@ -253,6 +253,8 @@ def draw_arrays(
     keys = draw_keys(seed, len(cells.group))
     for group in plan.groups:
         arrays[f"{group.name}.key"] = keys[cells.group == group.name]
+        if f"\n{COPY} : " in group.equations:
+            arrays[f"{group.name}.{COPY}"] = np.zeros(group.n, np.int32)
     inputs = np.random.default_rng([seed, 2])
     n = len(arrays["inputs.peak"])
     arrays["inputs.regular"] = np.full(n, float(regular))

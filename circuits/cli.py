@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--build-only", action="store_true",
                      help="generate and compile for device cpp or cuda, run nothing")  # fmt: skip
 
+    run.add_argument("--replicas", metavar="R", type=int,
+                     help="runs that share a program, at most (default: 1)")  # fmt: skip
     run.add_argument("--fresh", action="store_true",
                      help="do not continue the same run where it was cut short")  # fmt: skip
 
@@ -125,7 +127,8 @@ def _run(arguments) -> int:
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
             cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
             conditions=arguments.conditions.split(",") if arguments.conditions else None,
-            jobs=arguments.jobs, fresh=arguments.fresh, build_only=arguments.build_only,
+            replicas=arguments.replicas, jobs=arguments.jobs, fresh=arguments.fresh,
+            build_only=arguments.build_only,
             progress=progress,
         )  # fmt: skip
     _finish(folder)

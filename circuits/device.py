@@ -11,8 +11,10 @@ stream, that every result file is there, that the run got to its end, and that i
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -261,6 +263,7 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
     device.activate(build_on_run=False, directory=None)
     prefs.devices.cpp_standalone.openmp_threads = plan.threads if plan.threads > 1 else 0
     try:
+        gc.collect()  # names of an earlier program are free only then
         program = construct(plan, arrays)
         check_network(program.network)
         program.network.run(1 * second, report=_REPORT, report_period=0.5 * second)
@@ -269,6 +272,8 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
         if keeps_state:
             device.insert_code("before_start", "pulvinar::end_with_parent();")
         device.build(directory=str(folder), compile=False, run=False)
+        if target == "cpp_standalone":
+            _hide_sizes(folder)
         if keeps_state:
             shutil.copy(_STATE, folder)
             main = folder / "main.cpp"
@@ -308,6 +313,23 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
         prefs.devices.cpp_standalone.openmp_threads = 0
         device.reinit()
         brian2.set_device("runtime")
+
+
+def _hide_sizes(folder: Path) -> None:
+    """Keep the compiler from knowing how many cells a loop goes over.
+
+    It unrolls short loops and rounds there in another way, so that a cell would not do the same in
+    a group of another size.
+    """
+    known = re.compile(r"^(\s*)const int64_t N = (\d+);$", re.MULTILINE)
+    changed = 0
+    for path in (folder / "code_objects").glob("*.cpp"):
+        hidden = r'\1int64_t N = \2; __asm__("" : "+r"(N));'
+        text, n = known.subn(hidden, path.read_text())
+        path.write_text(text)
+        changed += n
+    if not changed:
+        raise DeviceError("the generated program has no sizes; is this another Brian2?")
 
 
 def _state_items(device, program) -> list[str]:

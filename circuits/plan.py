@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,9 +29,10 @@ from circuits.receptors import Conductance, conductance, receptor_equations
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
 from circuits.spec import CircuitSpec, Population
 
-__all__ = ["GroupPlan", "Plan", "SynapsePlan", "group_of", "make_plan"]
+__all__ = ["COPY", "GroupPlan", "Plan", "SynapsePlan", "group_of", "make_plan", "replicated"]
 
 INPUTS = "inputs"
+COPY = "copy"  # of a cell, the number of its copy of the circuit
 SLOW_CLOCK_MS = 0.5  # inputs and noise: drawn equally often whatever the step of the membrane
 
 # A renewal process: `a` integrates the rate and a spike falls when it reaches `level`, which is
@@ -272,15 +274,61 @@ def make_plan(
                 tuple(part.v for part in model.compartments), **gate,
             )
         )  # fmt: skip
-    return Plan(
+    plan = Plan(
         tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces),
         noted_ms if plastic else 0.0, threads,
+    )  # fmt: skip
+    return replicated(plan, 1)
+
+
+# Even a single copy says which one it is: other formulas would be rounded in another way.
+_OF_TIME = re.compile(rf"\b(pacing|{LEARNING_RATE})\(t\)")
+
+
+def _of_copy(part, copy: str, n: int):
+    """Return a part of a plan with ``n`` elements, whose functions of time are those of a copy."""
+    texts = {key: value for key, value in vars(part).items() if isinstance(value, str)}
+    texts = {key: _OF_TIME.sub(rf"\1(t, {copy})", value) for key, value in texts.items()}
+    return replace(part, **texts, n=n)
+
+
+def replicated(plan: Plan, copies: int) -> Plan:
+    """Return the plan of several copies of a circuit in one program.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of one copy.
+    copies : int
+
+    Returns
+    -------
+    Plan
+        With so many times the cells, synapses, channels and recorded cells: copies follow one
+        another in every group, and no synapse joins two of them.
+    """
+    asked = {INPUTS, *(s.target for s in plan.synapses if s.plastic)}
+    groups = []
+    for group in plan.groups:
+        made = _of_copy(group, COPY, group.n * copies)
+        if group.name in asked and f"\n{COPY} : " not in group.equations:
+            made = replace(made, equations=f"{made.equations}\n{COPY} : integer (constant)")
+        groups.append(made)
+    traces = tuple(
+        (name, tuple(c + k * plan.group(name).n for k in range(copies) for c in cells), *rest)
+        for name, cells, *rest in plan.traces
+    )
+    synapses = (_of_copy(s, f"{COPY}_post", s.n * copies) for s in plan.synapses)
+    return replace(
+        plan, groups=tuple(groups), synapses=tuple(synapses), channels=plan.channels * copies,
+        traces=traces,
     )  # fmt: skip
 
 
 def _gate(bin_ms: float, dt_ms: float) -> str:
     """Return the condition that is true at the start of a bin in which the gate opens."""
-    return f"{LEARNING_RATE}(t) > 0 and timestep(t, dt) % {round(bin_ms / dt_ms)} == 0"
+    # the time first: it is the same for all cells
+    return f"timestep(t, dt) % {round(bin_ms / dt_ms)} == 0 and {LEARNING_RATE}(t) > 0"
 
 
 def _onset(equations: list[str], conductances) -> dict:

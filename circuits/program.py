@@ -151,9 +151,9 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     ----------
     plan : Plan
     arrays : mapping of str to array
-        From `draw_arrays`, and over bins ``"stimulus"`` (bin, channel) in Hz, ``"pacing"`` (bin),
-        the shift of the rhythms in cycles, and ``"learning"`` (bin), the learning rate, where the
-        plan learns.
+        From `draw_arrays`, and over bins ``"stimulus"`` (bin, channel) in Hz, ``"pacing"`` (bin,
+        copy), the shift of the rhythms in cycles, and ``"learning"`` (bin, copy), the learning
+        rate, where the plan learns; of a single copy (bin) will do.
 
     Returns
     -------
@@ -165,11 +165,12 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     brian2_synapses.linear = _solve
     timed = {
         name: TimedArray(
-            arrays[key] * (Hz if key == "stimulus" else 1), dt=plan.bin_ms * ms, name=name
+            np.reshape(arrays[key], (plan.bins, -1)) * (Hz if key == "stimulus" else 1),
+            dt=plan.bin_ms * ms, name=name,
         )
         for key, name in TIMED.items()
         if key in arrays
-    }
+    }  # fmt: skip
     rate = {LEARNING_RATE: timed[LEARNING_RATE]} if plan.learns else {}
     groups = {}
     for g in plan.groups:

@@ -27,7 +27,9 @@ from circuits.assemble import cells_of, draw_arrays
 from circuits.device import DeviceError, Recording, build, cache_folder, run_plan
 from circuits.interrupt import handle_interrupts
 from circuits.learning import efficacy, learning_rates, pacing_shifts, synapse_order
+from circuits.plan import Plan, replicated
 from circuits.progress import Progress, duration_text
+from circuits.replicas import packed, unpacked
 from circuits.runfile import BIN_MS, Condition, Cycle, Run, measurable, resolve
 from circuits.stimuli import render, sequence
 
@@ -35,10 +37,13 @@ __all__ = [
     "Result",
     "arrays_of",
     "evaluate",
+    "packs",
+    "piece_ends",
     "rebuild_report",
     "run_file",
     "segment",
     "simulate",
+    "simulate_copies",
     "to_dataset",
 ]
 
@@ -167,25 +172,100 @@ def piece_ends(condition: Condition, cycle: Cycle) -> tuple[float, ...]:
     return tuple(cut * cycle.length * 1e-3 for cut in cuts[1:])
 
 
-def _simulate_one(condition, cycle, seed, device, checkpoints, progress) -> Result:
-    arrays, shown = _arrays(condition, cycle, seed)
+def simulate_copies(
+    runs: Sequence[tuple[Condition, int]],
+    cycle: Cycle,
+    *,
+    copies: int | None = None,
+    device: str = "cpp",
+    checkpoints: Path | None = None,
+    progress=None,
+) -> list[Result]:
+    """Run conditions and seeds as copies of the circuit in one program.
+
+    Parameters
+    ----------
+    runs : sequence of (Condition, int)
+        Conditions of one plan, and seeds.
+    cycle : Cycle
+    copies : int, optional
+        That the program has; default one for each run. What is too many repeats the last run.
+    device : {"numpy", "cython", "cpp"}
+    checkpoints : path, optional
+        Folder in which finished pieces are kept; device cpp only.
+    progress : callable, optional
+        Called with the completed fraction and the seconds so far.
+
+    Returns
+    -------
+    list of Result
+        Of each run, bit for bit as if it had been alone.
+
+    Raises
+    ------
+    InputError, DeviceError
+        As `circuits.device.run_plan`; InputError too if the conditions need different programs.
+    """
+    plan, arrays, drawn = _program(runs, cycle, copies or len(runs))
     if checkpoints is None:
         recording = run_plan(
-            condition.plan, arrays, duration=cycle.duration, device=device, progress=progress
+            plan, arrays, duration=cycle.duration, device=device, progress=progress
         )
     else:
         recording = checkpoint.run_in_pieces(
-            condition.plan, arrays, ends=piece_ends(condition, cycle), folder=checkpoints,
-            progress=progress,
-        )  # fmt: skip
-    result = Result(recording, shown["drive"].values[cycle.warmup :])
-    if condition.blocks:
-        result.path = {
-            key: shown[key].values[cycle.warmup :] for key in ("jump", "direction", "predictable")
-        }
-    if condition.plan.learns:
-        _keep_weights(result, condition, cycle, arrays)
-    return result
+            plan, arrays, ends=piece_ends(runs[0][0], cycle), folder=checkpoints, progress=progress
+        )
+    single = runs[0][0].plan
+    results = []
+    found = unpacked(single, recording, copies or len(runs))
+    for (condition, _), (own, shown), mine in zip(runs, drawn, found, strict=False):
+        result = Result(mine, shown["drive"].values[cycle.warmup :])
+        if condition.blocks:
+            result.path = {
+                key: shown[key].values[cycle.warmup :]
+                for key in ("jump", "direction", "predictable")
+            }
+        if condition.plan.learns:
+            _keep_weights(result, condition, cycle, own)
+        results.append(result)
+    return results
+
+
+def _program(runs: Sequence[tuple[Condition, int]], cycle: Cycle, copies: int) -> tuple:
+    """Return plan and arrays of a program, and the arrays of each run with what it is shown."""
+    plan = runs[0][0].plan
+    for condition, _ in runs:
+        if condition.plan != plan:
+            raise InputError(
+                f"condition '{condition.name}' needs another program than '{runs[0][0].name}'"
+            )
+    drawn = [_arrays(condition, cycle, seed) for condition, seed in runs]
+    arrays = [own for own, _ in drawn]
+    arrays += arrays[-1:] * (copies - len(arrays))
+    return replicated(plan, copies), packed(plan, arrays), drawn
+
+
+def packs(run: Run) -> list[tuple[tuple[int, ...], int]]:
+    """Return which runs share a program.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    list of ((int, ...), int)
+        Numbers of the runs, in the order of conditions, then seeds, and the copies of the program:
+        as few programs of one plan as can be, all of one size.
+    """
+    of_plan: dict[Plan, list[int]] = {}
+    for k, condition in enumerate(c for c in run.conditions for _ in run.seeds):
+        of_plan.setdefault(condition.plan, []).append(k)
+    found = []
+    for mine in of_plan.values():
+        copies = math.ceil(len(mine) / math.ceil(len(mine) / run.replicas))
+        found += [(tuple(mine[k : k + copies]), copies) for k in range(0, len(mine), copies)]
+    return found
 
 
 # --- weights -------------------------------------------------------------------------------------
@@ -289,13 +369,13 @@ def _start_worker(shares) -> None:
     handle_interrupts(signal.SIGTERM, error=SystemExit)
 
 
-def _work(number, *job):
+def _work(number, runs, options):
     def progress(fraction, elapsed):
         if math.isfinite(fraction):
             _shares[number] = fraction
 
     try:
-        result = _simulate_one(*job, progress)
+        result = simulate_copies(runs, progress=progress, **options)
     except SystemExit as stop:
         # what the run had started is gone by now; the pool would go on with the next one
         os._exit(stop.code)
@@ -371,39 +451,46 @@ def simulate(
     if run.device in COMPILED:
         _build_all(run, progress)
     built = time.perf_counter() - started
-    work = [
-        (c, run.cycle, seed, run.device, checkpoints if _keeps_state(run.device, c) else None)
-        for c in run.conditions
-        for seed in run.seeds
-    ]
+    every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
+    shared = packs(run)
+    work = []
+    for mine, copies in shared:
+        runs = [every[k] for k in mine]
+        options = {"cycle": run.cycle, "device": run.device, "copies": copies}
+        if run.device == "cpp" and runs[0][0].plan.threads == 1:
+            options["checkpoints"] = checkpoints
+        work.append((runs, options))
     # one program at a time has the GPU
     free = 1 if run.device == "cuda" else os.cpu_count() or 1
     threads = max(condition.plan.threads for condition in run.conditions)
     n = min(jobs or max(1, free // threads), len(work))
-    progress.begin(f"{run.name}: {len(work)} runs" if len(work) > 1 else run.name)
+    progress.begin(f"{run.name}: {len(every)} runs" if len(every) > 1 else run.name)
 
-    def done_one(number, result):
-        condition, _, seed, *_ = work[number]
-        wall = result.recording.wall["run"]
+    def done_one(number, found):
+        names = "; ".join(f"{condition.name}, seed {seed}" for condition, seed in work[number][0])
+        wall = work[number][1]["copies"] * found[0].recording.wall["run"]
+        each = " each" if len(found) > 1 else ""
         if not progress.terminal:
-            progress.note(
-                f"{run.name}: {condition.name}, seed {seed}: {run.cycle.duration:g} s in"
-                f" {wall:.1f} s"
-            )
+            progress.note(f"{run.name}: {names}: {run.cycle.duration:g} s{each} in {wall:.1f} s")
 
     if n > 1:
-        results = _in_processes(work, n, progress, done_one)
+        found = _in_processes(work, n, progress, done_one)
     else:
-        results = []
-        for k, job in enumerate(work):
+        found = []
+        for k, (runs, own) in enumerate(work):
 
             def within(fraction, elapsed, k=k):
                 if math.isfinite(fraction):
                     progress.update((k + fraction) / len(work))
 
-            results.append(_simulate_one(*job, within))
-            done_one(k, results[-1])
+            found.append(simulate_copies(runs, progress=within, **own))
+            done_one(k, found[-1])
     elapsed = time.perf_counter() - started - built
+    results: list = [None] * len(every)
+    replica = np.zeros(len(every), np.int32)
+    for (mine, _), pack in zip(shared, found, strict=True):
+        for number, (k, result) in enumerate(zip(mine, pack, strict=True)):
+            results[k], replica[k] = result, number
     run_walls = [result.recording.wall["run"] for result in results]
     info = {
         "wall_s": {
@@ -411,18 +498,31 @@ def simulate(
             "runs": round(elapsed, 2),
             "mean_run": round(float(np.mean(run_walls)), 3),
         },
-        "biological_s": run.cycle.duration * len(work),
+        "biological_s": run.cycle.duration * len(every),
         "realtime_factor": round(run.cycle.duration / float(np.mean(run_walls)), 4),
         "jobs": n,
-        "programs": sorted({c.plan.digest for c in run.conditions}),
+        "programs": sorted(_programs(run)),
     }
     from analysis.prediction import add_scores
 
-    return add_scores(to_dataset(run, results)), info
+    ds = to_dataset(run, results)
+    if run.replicas > 1:
+        ds = ds.assign_coords(
+            replica=(
+                ("condition", "seed"), replica.reshape(len(run.conditions), -1),
+                {"units": "1", "long_name": "number of the copy in its program"},
+            )
+        )  # fmt: skip
+    return add_scores(ds), info
 
 
-def _keeps_state(device: str, condition: Condition) -> bool:
-    return device == "cpp" and condition.plan.threads == 1
+def _programs(run: Run) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Return one pack of each program by the digest of its plan."""
+    conditions = [condition for condition in run.conditions for _ in run.seeds]
+    return {
+        replicated(conditions[mine[0]].plan, copies).digest: (mine, copies)
+        for mine, copies in packs(run)
+    }
 
 
 def _build_all(run: Run, progress: Progress) -> list[Path]:
@@ -432,13 +532,14 @@ def _build_all(run: Run, progress: Progress) -> list[Path]:
         from circuits.cuda import build_cuda as make
 
     folders = []
-    plans = {c.plan.digest: c for c in run.conditions}
-    for k, condition in enumerate(plans.values(), 1):
-        which = f" {k} of {len(plans)}" if len(plans) > 1 else ""
+    every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
+    programs = _programs(run)
+    for k, ((first, *_), copies) in enumerate(programs.values(), 1):
+        which = f" {k} of {len(programs)}" if len(programs) > 1 else ""
         progress.begin(f"{run.name}: compiling program{which} (once)")
-        arrays, _ = arrays_of(condition, run.cycle, run.seeds[0])
+        plan, arrays, _ = _program([every[first]], run.cycle, copies)
         start = time.perf_counter()
-        folders.append(make(condition.plan, arrays, progress=lambda fraction, elapsed: None))
+        folders.append(make(plan, arrays, progress=lambda fraction, elapsed: None))
         took = time.perf_counter() - start
         if took > 2:
             progress.note(f"{run.name}: compiled program{which} in {duration_text(took)}")
@@ -827,6 +928,7 @@ def run_file(
     seeds: Sequence[int] | str | None = None,
     cycles: int | None = None,
     conditions: Sequence[str] | None = None,
+    replicas: int | None = None,
     settings: Iterable[str] = (),
     out: Path | str | None = None,
     jobs: int | None = None,
@@ -840,7 +942,7 @@ def run_file(
     ----------
     path : path or str
         A run file, or the name of one that comes along.
-    size, device, seeds, cycles, conditions, settings
+    size, device, seeds, cycles, conditions, replicas, settings
         See `circuits.runfile.resolve`.
     out : path, optional
         The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
@@ -869,7 +971,7 @@ def run_file(
     """
     run = resolve(
         path, size=size, device=device, seeds=seeds, cycles=cycles, conditions=conditions,
-        settings=settings,
+        replicas=replicas, settings=settings,
     )  # fmt: skip
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is below 1")
@@ -925,7 +1027,7 @@ def _finish(run, folder, started, clock, progress, ds, info) -> None:
 
 def _check_device(run: Run) -> None:
     """Raise, before anything runs, if the compiler that the device needs is missing."""
-    programs = [cache_folder() / "programs" / c.plan.digest for c in run.conditions]
+    programs = [cache_folder() / "programs" / digest for digest in _programs(run)]
     compiled = all((program / "program.json").is_file() for program in programs)
     if run.device == "cpp" and not compiled and shutil.which("g++") is None:
         raise InputError(

@@ -50,8 +50,8 @@ _BINS = 2560
 CYCLE_MS = (100.0, 300.0)
 
 EXPERIMENTS = ("circuit", "synapse")
-_ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "device", "cycle",
-         "condition", "criteria")  # fmt: skip
+_ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "device",
+         "replicas", "cycle", "condition", "criteria")  # fmt: skip
 _AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
           "lesions", "plasticity", "blocks", "pacing")  # fmt: skip
 _CYCLE = ("length", "plus", "count", "warmup")
@@ -186,6 +186,8 @@ class Run:
     criteria : tuple of dict
     document : dict
         The run file with all settings and defaults.
+    replicas : int
+        Runs that share a program, at most.
     """
 
     file: str
@@ -201,6 +203,7 @@ class Run:
     conditions: tuple[Condition, ...]
     criteria: tuple[dict, ...]
     document: dict
+    replicas: int = 1
 
 
 # --- small checks --------------------------------------------------------------------------------
@@ -769,6 +772,7 @@ def resolve(
     seeds: Sequence[int] | str | None = None,
     cycles: int | None = None,
     conditions: Sequence[str] | None = None,
+    replicas: int | None = None,
     settings: Iterable[str] = (),
 ) -> Run:
     """Read a run file and check all of it.
@@ -783,6 +787,8 @@ def resolve(
         Go before what the file says.
     conditions : sequence of str, optional
         Run only these.
+    replicas : int, optional
+        Goes before what the file says.
     settings : iterable of str
         See `apply_settings`.
 
@@ -799,7 +805,9 @@ def resolve(
     document = apply_settings(read_run(path), settings)
     begin = f"{path.name}:"
     experiment = _chosen(document.get("experiment", "circuit"), EXPERIMENTS, begin, "experiment")
-    for key, value in (("size", size), ("device", device), ("seeds", seeds)):
+    for key, value in (
+        ("size", size), ("device", device), ("seeds", seeds), ("replicas", replicas),
+    ):  # fmt: skip
         if value is not None:
             document[key] = list(value) if key == "seeds" and not isinstance(value, str) else value
     document.setdefault("name", path.stem)
@@ -829,6 +837,7 @@ def resolve(
     if not _number(document["scale"], f"{begin} scale") > 0:
         raise InputError(f"{begin} scale: {document['scale']} is not above 0")
     document["seeds"] = list(_seeds(document["seeds"], f"{begin} seeds"))
+    copies = _whole(document.get("replicas", 1), 1, f"{begin} replicas")
     cycle = _cycle(document["cycle"], f"{begin} [cycle]")
     if not given and _learns(document):
         blocks = {"all": cycle.count}
@@ -839,7 +848,7 @@ def resolve(
     return Run(
         path.name, experiment, document["name"], document["claim"], document["source"],
         document["size"], float(document["scale"]), tuple(document["seeds"]), document["device"],
-        cycle, resolved, criteria, document,
+        cycle, resolved, criteria, document, copies,
     )  # fmt: skip
 
 

@@ -17,8 +17,10 @@ BINS = 200
 def few_cells():
     """Return the description, its plan (of any number of copies), and the arrays of a seed."""
     spec = load_circuit("tiny")
-    keep = ("LGN", "MATRIX", "V1.L5IB", "V2.L6CT", "TRC")
-    ends = {("LGN", "TRC"), ("V1.L5IB", "TRC"), ("V2.L6CT", "TRC"), ("MATRIX", "V1.L5IB")}
+    # the TRN is the smallest group, with as many cells as a loop takes at once
+    keep = ("LGN", "MATRIX", "V1.L5IB", "V2.L6CT", "TRC", "TRN")
+    ends = {("LGN", "TRC"), ("V1.L5IB", "TRC"), ("V2.L6CT", "TRC"), ("MATRIX", "V1.L5IB"),
+            ("TRC", "TRN"), ("TRN", "TRC"), ("TRN", "TRN")}  # fmt: skip
     spec = type(spec)(
         spec.size, spec.n_x, spec.polarities,
         tuple(p for p in spec.populations if p.name in keep),

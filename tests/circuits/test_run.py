@@ -137,7 +137,7 @@ unit = "Hz"
     file = tmp_path / "small.toml"
     file.write_text(TEXT + criterion)
     queue = list(results)
-    monkeypatch.setattr(driver, "_simulate_one", lambda *job: queue.pop(0))
+    monkeypatch.setattr(driver, "simulate_copies", lambda runs, **_: [queue.pop(0) for _ in runs])
     folder = driver.run_file(file, device="numpy", jobs=1, out=tmp_path / "r")
     assert sorted(p.name for p in folder.iterdir()) == [
         "report.html", "result.nc", "run.json", "verdicts.json",
@@ -158,10 +158,9 @@ unit = "Hz"
     assert len((folder / "report.html").read_bytes()) == len(page)
 
 
-def spikes(run, seed, device, progress=None):
-    return driver._simulate_one(
-        run.conditions[0], run.cycle, seed, device, None, progress
-    ).recording.spikes
+def spikes(run, seed, device):
+    (result,) = driver.simulate_copies([(run.conditions[0], seed)], run.cycle, device=device)
+    return result.recording.spikes
 
 
 def same(a, b):
