@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,7 +58,7 @@ class Circuit:
     ----------
     size : str
     cycles : int
-        Of training; a launch may be shorter.
+        Of training, with which the run begins; a launch may be shorter.
     settings : tuple of str
         Changes of the run file.
     """
@@ -71,10 +70,10 @@ class Circuit:
 
     @cached_property
     def run(self):
-        """The resolved run file, with training alone."""
+        """The resolved run file."""
         return resolve(
-            RUN, size=self.size, cycles=self.cycles, conditions=["learning"],
-            settings=["blocks.test.cycles=1", *self.settings],
+            RUN, size=self.size, conditions=["learning"],
+            settings=[f"blocks.training.cycles={self.cycles}", *self.settings],
         )  # fmt: skip
 
     @property
@@ -116,14 +115,12 @@ class Circuit:
         """Run the compiled program, compiling it first if need be; ``seed`` is of the noise."""
         device.build(self.plan, self.arrays)
         arrays = {**self.arrays, **self._keys(seed)}
-        takes = inspect.signature(device.run_plan).parameters
-        options = {"seed": seed} if "seed" in takes else {}  # else the noise follows from its keys
         with usage(memory) as used:
-            recording = device.run_plan(self.plan, arrays, duration=duration, **options)
+            recording = device.run_plan(self.plan, arrays, duration=duration)
         return used, recording
 
     def _keys(self, seed: int) -> dict[str, np.ndarray]:
-        if seed == SEED or not any(key.endswith(".key") for key in self.arrays):
+        if seed == SEED:
             return {}
         other = self.drawn(seed)
         return {key: values for key, values in other.items() if key.endswith(".key")}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from circuits import plan
+from circuits.replicas import packed
 from tests.bench.context import Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios, usage
 from tests.bench.table import Row, skipped
@@ -47,13 +47,6 @@ def _processes(context: Context) -> Iterator[Row]:
 
 
 def _replicas(context: Context) -> Iterator[Row]:
-    try:
-        packed = importlib.import_module("circuits.replicas").packed
-    except ImportError:
-        yield skipped(
-            f"{_COPIES} programs over one of {_COPIES} copies", "circuits has no replicas yet"
-        )
-        return
     for size in context.sizes:
         one = Circuit(size)
         many = Circuit(size, _plan=plan.replicated(one.plan, _COPIES))

@@ -11,7 +11,7 @@ from pathlib import Path
 import brian2
 
 from circuits import device
-from tests.bench.context import SEED, Circuit, Context
+from tests.bench.context import Circuit, Context
 from tests.bench.measure import fresh
 from tests.bench.standalone import execute
 from tests.bench.table import Row
@@ -48,7 +48,7 @@ def _write(plan, arrays, folder: str) -> None:
         return run(network, duration, profile=True, **options)
 
     brian2.Network.run = with_timers
-    description = device._generate(plan, arrays, Path(folder))
+    description = device.generate(plan, arrays, Path(folder))
     device._compile(Path(folder), None)
     (Path(folder) / "program.json").write_text(json.dumps(description))
 
@@ -58,7 +58,7 @@ def _times(circuit: Circuit, folder: Path, duration: float) -> dict[str, float]:
     description = json.loads((folder / "program.json").read_text())
     with tempfile.TemporaryDirectory(prefix="pulvinar-bench-") as where:
         device._write_numbers(Path(where), folder, description, circuit.arrays)
-        execute(folder / "main", Path(where), PULVINAR_DURATION=duration, PULVINAR_SEED=SEED)
+        execute(folder / "main", Path(where), PULVINAR_DURATION=duration)
         found: dict[str, float] = {}
         text = (Path(where) / "results" / "profiling_info.txt").read_text()
         for line in text.splitlines():
