@@ -198,6 +198,7 @@ def test_an_interrupt_kills_the_program_and_leaves_nothing(fake, tmp_path, monke
     assert not list((tmp_path / "scratch").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.standalone
 def test_threads_change_no_spike(spec, arrays):
     """All random numbers are functions of cell and step, so threads share the work, not a state."""

@@ -24,8 +24,6 @@ pytestmark = [
 ]
 LOOP = re.compile(r"for\((?:int|size_t) _idx=(?:0|_first); _idx<(?:_N|N|_last); _idx\+\+\)")
 KINDS = ("stateupdater", "noise", "thresholder")
-BLOCK = 64  # cells that a threshold looks at together; a loop over fewer may be partly unrolled
-UNROLLED = 16  # up to so many gcc unrolls wholly: in a threshold, scalar comparisons are left
 
 
 def scalar_loops(folder, names) -> list[str]:
@@ -41,12 +39,7 @@ def scalar_loops(folder, names) -> list[str]:
              "-fopt-info-vec-optimized", "-c", str(file), "-o", "tested.o"],
             cwd=folder, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        cells = int(re.search(r"const int64_t N = (\d+);", "\n".join(lines)).group(1))
-        if cells <= UNROLLED and "thresholder" in name:
-            continue
         pattern = rf"{name}\.cpp:{main}:\d+: optimized: loop vectorized"
-        if cells < BLOCK:
-            pattern = rf"{name}\.cpp:\d+:\d+: optimized: (loop|basic block part) vectorized"
         if not re.search(pattern, done.stderr):
             found.append(name)
     return found
@@ -58,7 +51,7 @@ def generated(request, tmp_path_factory):
     run = resolve("predictive_learning", size=request.param, conditions=["learning"], cycles=2)
     condition = run.conditions[0]
     folder = tmp_path_factory.mktemp(request.param)
-    device._generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
+    device.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
     compile_header(folder)
     return folder
 
@@ -74,12 +67,12 @@ def compile_header(folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_loops_over_cells_are_vectorised(generated, kind):
     files = sorted((generated / "code_objects").glob(f"*_{kind}*.cpp"))
-    # inputs look their rates up in a table, on a slow clock: about 2 % of the time
-    names = [file.stem for file in files if not file.stem.startswith(("after_run", "inputs"))]
-    of = {name.split(f"_{kind}")[0].removesuffix("_spike").removesuffix("_learn") for name in names}
+    # inputs look their rates up in a table, on a slow clock: about 2 % of the time; so does the gate
+    # of the learning relay cells, behind a time that is seldom right
+    apart = ("after_run", "inputs", "relay_learn")
+    names = [file.stem for file in files if not file.stem.startswith(apart)]
+    of = {name.split(f"_{kind}")[0].removesuffix("_spike") for name in names}
     assert of == set(MODELS)
-    if kind == "noise" and any("_randn(" in file.read_text() for file in files):
-        pytest.xfail("normal numbers come from Brian2's generator, which has a state")
     assert not scalar_loops(generated, names)
 
 
@@ -139,7 +132,9 @@ def test_spikes_of_all_blocks_are_found(tmp_path, n):
     made = {}
 
     def make():
-        group = NeuronGroup(n, "x : 1", threshold="x > 0.5", reset="", name="blocks")
+        group = NeuronGroup(
+            n, "x : 1", threshold="x > 0.5", reset="", name="blocks", dt=0.1 * ms
+        )  # fmt: skip
         group.x = fires.astype(float)
         made["spikes"] = SpikeMonitor(group)
         return [group, made["spikes"]]
