@@ -67,8 +67,8 @@ def compile_header(folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_loops_over_cells_are_vectorised(generated, kind):
     files = sorted((generated / "code_objects").glob(f"*_{kind}*.cpp"))
-    # inputs look their rates up in a table, on a slow clock: about 2 % of the time; so does the gate
-    # of the learning relay cells, behind a time that is seldom right
+    # inputs look their rates up in a table, on a slow clock: about 2 % of the time; so does the
+    # gate of the relay cells, behind a time that is seldom right
     apart = ("after_run", "inputs", "relay_learn")
     names = [file.stem for file in files if not file.stem.startswith(apart)]
     of = {name.split(f"_{kind}")[0].removesuffix("_spike") for name in names}
