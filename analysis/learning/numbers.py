@@ -61,10 +61,10 @@ def report_blocks(ds: xr.Dataset) -> dict[str, str | None]:
     -------
     dict
         ``training``, the first block that learns; ``before``, the frozen block in front of it;
-        ``test``, the frozen block after it and before the next that learns: where there are
-        several, the first whose stimulus is another than that of the training; ``reversal``, the
-        first later block that learns with the opposite movement; ``reversal_test``, the frozen
-        block after that. None where there is no such block.
+        ``test``, the frozen block after it, after those that go on learning the same movement, and
+        before the next that learns: where there are several, the first whose stimulus is another
+        than that of the training; ``reversal``, the first later block that learns with the opposite
+        movement; ``reversal_test``, the frozen block after that. None where there is no such block.
     """
     names, block = ds["block"].values.astype(str).tolist(), ds["cycle_block"].values
     learning = with_runs(ds[["learning"]])["learning"].isel(condition=0)
@@ -81,6 +81,12 @@ def report_blocks(ds: xr.Dataset) -> dict[str, str | None]:
     one = schema.select(ds.drop_dims("spike"), *first_run(ds))
 
     def frozen_after(k):
+        moves = prediction.movement(one, names[k])
+        # a block that goes on learning the same movement, at another rate, belongs to it
+        while k + 1 < len(names) and learns[k + 1]:
+            if prediction.movement(one, names[k + 1]) != moves:
+                break
+            k += 1
         end = next((n for n in range(k + 1, len(names)) if learns[n]), len(names))
         return names[k + 1 : end]
 

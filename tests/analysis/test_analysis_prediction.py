@@ -651,6 +651,20 @@ def test_the_headline_is_about_what_was_never_trained_on():
     assert learning.report_blocks(ds)["test"] == "unseen"
 
 
+def test_a_block_that_goes_on_learning_belongs_to_the_one_before():
+    blocks = (("train", 16, True, STEP), ("late", 16, True, STEP), ("test", 16, False, STEP),
+              ("back", 16, True, -STEP), ("back_late", 16, True, -STEP),
+              ("back_test", 16, False, -STEP))  # fmt: skip
+    ds = make_learner(blocks=blocks, quality={b[0]: 1 for b in blocks})
+    assert learning.report_blocks(ds) == dict(
+        before=None, training="train", test="test", reversal="back", reversal_test="back_test"
+    )
+    turned = make_learner(
+        blocks=(*blocks[:1], *blocks[3:]), quality={b[0]: 1 for b in blocks}
+    )  # fmt: skip
+    assert learning.report_blocks(turned)["test"] is None
+
+
 def test_running_means_are_those_of_a_loop(lesioned):
     got = learning.running_mean(lesioned, "r_pred", 5).values
     block, r = lesioned["cycle_block"].values, lesioned["r_pred"].values
