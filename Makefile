@@ -13,7 +13,7 @@ help:
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
-	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, 20 minutes alone on"
+	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, alone on"
 	@echo "                 the machine; writes runs/results/bench/"
 	@echo "make cuda-build  install brian2cuda and cuRAND, generate and compile the CUDA project (no GPU needed)"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
