@@ -1,7 +1,8 @@
 """Cells: named membrane currents, cell models, integration and published physiology."""
 
 from cells.currents import CURRENTS, Current
-from cells.integration import COMPILE_FLAGS, METHODS, Method, reference, staggered, use_fast_math
+from cells.fast_math import COMPILE_FLAGS, use_fast_math
+from cells.integration import METHODS, Method, reference, staggered
 from cells.models import (
     CELL_CLASSES,
     MODELS,

@@ -1,4 +1,4 @@
-"""Integration: a staggered second-order exponential scheme, and the C++ that lets it vectorise.
+"""Integration: a staggered second-order exponential scheme, and the tests' reference.
 
 `staggered` is a Brian2 ``method=``. Gates, concentrations and conductances live half a step from
 the membrane potentials, as in the leapfrog of Hines (doi:10.1016/0020-7101(84)90008-4): every step
@@ -20,45 +20,49 @@ Equations stay in their textbook form.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 
+import numpy as np
 import sympy
-from brian2 import prefs
-from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2 import Function
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
-from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.parsing.sympytools import str_to_sympy, sympy_to_str
 from brian2.stateupdaters.base import UnsupportedEquationsException
 from brian2.stateupdaters.explicit import rk4
 from brian2.units import volt
 from brian2.units.fundamentalunits import have_same_dimensions
-from jinja2 import BaseLoader
 from scipy.special import exprel
 
-__all__ = [
-    "COMPILE_FLAGS",
-    "LOG_CPP",
-    "METHODS",
-    "Method",
-    "reference",
-    "staggered",
-    "use_fast_math",
-]
+from cells.fast_math import NONZERO_CPP
 
-COMPILE_FLAGS = (
-    "-w",
-    "-O3",
-    "-ffast-math",
-    "-fno-finite-math-only",
-    "-march=native",
-    # gcc gives up vectorising a loop over many arrays after a few alias checks
-    "--param=vect-max-version-for-alias-checks=1000",
-)
+__all__ = ["METHODS", "Method", "reference", "staggered"]
 
 # Brian2 wraps the numpy exprel in a unit check that formats its arguments at every call, most of
 # the time of a step; the units of equations are checked once anyway.
 DEFAULT_FUNCTIONS["exprel"].implementations.add_implementation(NumpyCodeGenerator, code=exprel)
+
+
+def _nonzero() -> Function:
+    """Return a function that puts 1e-100 for 0: x/expm1(x) is then right, and so are squares."""
+    made = Function(
+        lambda x: np.where(x == 0, 1e-100, x), arg_units=[1], arg_types=["float"], return_unit=1,
+        return_type="float",
+    )  # fmt: skip
+    for target, code in {
+        "cpp": NONZERO_CPP,
+        "cython": f"cdef extern from *:\n    '''{NONZERO_CPP}'''\n"
+        "    double _pulvinar_nonzero(double x) nogil\n",
+        "cuda": NONZERO_CPP.replace("static inline", "__host__ __device__ static inline"),
+    }.items():
+        made.implementations.add_implementation(target, code=code, name="_pulvinar_nonzero")
+    return made
+
+
+DEFAULT_FUNCTIONS["nonzero"] = _nonzero()
 
 
 _TWELFTH = "0.08333333333333333"
@@ -71,6 +75,88 @@ def _potentials(equations) -> list[str]:
 
 def _symbol(name):
     return sympy.Symbol(name, real=True)
+
+
+def _exact(code: str) -> str:
+    """Write decimals as fractions: what is rounded already cannot be put together well."""
+    number = r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?(?![\w.])"
+    return re.sub(number, lambda found: f"({Fraction(found[0])})", code)
+
+
+def _rational(x, f, expressions, subexpressions):
+    """Return lines that name the functions in ``f``, and ``f`` as a fraction of these names.
+
+    None if ``f`` is not linear in ``x``. Sub-expressions are put in, except into the
+    arguments of functions. Exponentials whose arguments are small multiples of one another are
+    powers of one of them; exprel(a) is expm1(a)/a.
+    """
+    names = {}
+
+    def flat(expression):
+        if str(expression) in subexpressions:
+            return flat(expressions[str(expression)])
+        if expression.is_Function:
+            return names.setdefault(expression, sympy.Dummy())
+        return expression.func(*map(flat, expression.args)) if expression.args else expression
+
+    def depends(expression) -> bool:
+        return any(
+            str(s) == x or (str(s) in subexpressions and depends(expressions[str(s)]))
+            for s in expression.free_symbols
+        )
+
+    f = flat(f)
+    if any(map(depends, names)) or sympy.diff(f, _symbol(x), 2) != 0:
+        return None
+    lines, values, exponentials = [], {}, {}
+    for function in sorted(names, key=str):
+        name, argument = f"_e{len(values)}_{x}", function.args[0]
+        if function.func is sympy.exp:
+            for first, powers in exponentials.items():
+                ratio = sympy.cancel(argument / first)
+                if ratio.is_Rational and max(abs(ratio.p), ratio.q) <= 2:
+                    powers[function] = ratio
+                    break
+            else:
+                exponentials[argument] = {function: sympy.Integer(1)}
+        elif function.func.__name__ == "exprel":
+            at = f"{name}_at"
+            lines += [f"{at} = nonzero({sympy_to_str(argument)})", f"{name} = expm1({at})"]
+            values[names[function]] = _symbol(name) / _symbol(at)
+        else:
+            lines.append(f"{name} = {sympy_to_str(function)}")
+            values[names[function]] = _symbol(name)
+    for argument, powers in exponentials.items():
+        name = f"_e{len(values)}_{x}"
+        unit = sympy.Rational(1, math.lcm(*(power.q for power in powers.values())))
+        lines.append(f"{name} = exp({sympy_to_str(argument * unit)})")
+        values |= {names[k]: _symbol(name) ** (power / unit) for k, power in powers.items()}
+    return lines, f.subs(values)
+
+
+def _over_parameters(terms, parameters) -> list:
+    """Put terms over one denominator, a product of parameters; return numerators, denominator.
+
+    Denominators without any parameter of a cell stay where they are: they are the same for all.
+    """
+    names = {}
+
+    def keep(expression):
+        """Put names for what is no fraction of parameters."""
+        divided = expression.is_Pow and expression.exp.is_negative
+        number = expression.is_Rational and not expression.is_Integer
+        if expression.is_Function or number or (divided and expression.base not in parameters):
+            return names.setdefault(expression, sympy.Dummy())
+        return expression.func(*map(keep, expression.args)) if expression.args else expression
+
+    found = [sympy.fraction(sympy.together(keep(term))) for term in terms]
+    common = sympy.lcm_list([d for _, d in found])
+    back = {dummy: expression for expression, dummy in names.items()}
+    above = [
+        sympy.collect(n * sympy.cancel(common / d), list(parameters & common.free_symbols))
+        for n, d in found
+    ]
+    return [*(n.xreplace(back) for n in above), common]
 
 
 def staggered(equations, variables=None, method_options=None) -> str:
@@ -97,6 +183,9 @@ def staggered(equations, variables=None, method_options=None) -> str:
 
     Notes
     -----
+    What decays by itself with a rate that is the same in all cells does so exactly; with a rate for
+    each cell where the model has a parameter ``decay_<variable>``, the factor of a step.
+
     A model that has a parameter ``<potential>_last`` finds there the potential before the step, so
     that a spike can be a level crossing, ``v > threshold and v_last <= threshold``: no refractory
     state, which would keep the loop from vectorising well. Recorded gates are half a step late.
@@ -107,9 +196,10 @@ def staggered(equations, variables=None, method_options=None) -> str:
         raise UnsupportedEquationsException("staggered: no stochastic equations")
     variables = variables or {}
     expressions = {
-        name: str_to_sympy(equations[name].expr.code, variables)
+        name: str_to_sympy(_exact(equations[name].expr.code), variables)
         for name in (*equations.diff_eq_names, *equations.subexpr_names)
     }
+    parameters = {_symbol(name) for name in equations.parameter_names}
     subexpressions = set(equations.subexpr_names)
     names, dt = set(expressions), _symbol("dt")
     potentials = _potentials(equations)
@@ -162,33 +252,54 @@ def staggered(equations, variables=None, method_options=None) -> str:
         return lines, [term.subs(named) for term in terms]
 
     def single(x, moved=()) -> list[str]:
-        z, f = f"_z_{x}", held(expressions[x], moved)
+        f = held(expressions[x], moved)
         jacobian = held(derivative(expressions[x], x), moved)
         if jacobian == 0:
             return [f"_next_{x} = {x} + dt*({sympy_to_str(f)})", *move(x)]
         if not {str(s) for s in jacobian.free_symbols} & names:
+            if sympy.simplify(f - jacobian * _symbol(x)) == 0:
+                if f"decay_{x}" in variables:
+                    return [f"_next_{x} = {x}*decay_{x}", *move(x)]
+                if not jacobian.free_symbols & parameters:  # one factor for all cells
+                    return [f"_next_{x} = {x}*exp(dt*({sympy_to_str(jacobian)}))", *move(x)]
             # a constant rate: one fraction, since divisions are what a step costs most
             phi = 1 / (1 - dt * jacobian / 2 + (dt * jacobian) ** 2 / 12)
             return [f"_next_{x} = {x} + {sympy_to_str(sympy.cancel(dt * f * phi))}", *move(x)]
-        lines, (f, jacobian) = once(x, f, jacobian)
+        found = None if x in potentials else _rational(x, f, expressions, subexpressions)
+        if found is None:
+            lines, terms = once(x, f, jacobian)
+            n, j, d = _over_parameters(terms, parameters)
+        else:
+            lines, f = found
+            n, d = sympy.fraction(sympy.together(f))
+            j = sympy.diff(n, _symbol(x))
+            n = n.subs(_symbol(x), 0)  # as it is linear, the rest is j x
+        z, d_x = f"_z_{x}", f"_d_{x}"
+        more = f" + {z}*{x}" if found else ""
         return [
             *lines,
-            f"_f_{x} = {sympy_to_str(f)}",
-            f"{z} = dt*({sympy_to_str(jacobian)})",
-            f"_next_{x} = {x} + dt*_f_{x}/(1.0 - 0.5*{z} + {z}*{z}*{_TWELFTH})",
+            f"{d_x} = {sympy_to_str(d)}",
+            f"{z} = dt*({sympy_to_str(j)})",
+            f"_next_{x} = {x} + (dt*({sympy_to_str(n)}){more})*{d_x}"
+            f"/({d_x}*({d_x} - 0.5*{z}) + {z}*{z}*{_TWELFTH})",
             *move(x),
         ]
 
     def pair(x, y) -> list[str]:
         """Move two coupled potentials at once: phi of their 2 x 2 Jacobian."""
-        terms = [held(expressions[k], free) for k in (x, y)]
-        terms += [
-            held(derivative(expressions[row], column), free) for row in (x, y) for column in (x, y)
-        ]
-        left = [f"_f_{x} = ", f"_f_{y} = "]
-        left += [f"_z_{row}_{column} = dt*" for row in (x, y) for column in (x, y)]
-        lines, terms = once(x, *terms)
-        lines += [f"{n}({sympy_to_str(term)})" for n, term in zip(left, terms, strict=True)]
+        lines, (f_x, f_y, *jacobian) = once(
+            x,
+            *(held(expressions[k], free) for k in (x, y)),
+            *(held(derivative(expressions[k], other), free) for k in (x, y) for other in (x, y)),
+        )
+        for row, *terms in ((x, f_x, *jacobian[:2]), (y, f_y, *jacobian[2:])):
+            *above, d = _over_parameters(terms, parameters)
+            lines.append(f"_dt_{row} = dt/({sympy_to_str(d)})")
+            left = (f"_f_{row}", f"_z_{row}_{x}", f"_z_{row}_{y}")
+            lines += [
+                f"{name} = _dt_{row}*({sympy_to_str(n)})"
+                for name, n in zip(left, above, strict=True)
+            ]
         a, b, c, d = (f"_z_{row}_{column}" for row in (x, y) for column in (x, y))
         p, q = f"_{x}_{x}_{y}", f"_{y}_{x}_{y}"
         return [
@@ -197,7 +308,7 @@ def staggered(equations, variables=None, method_options=None) -> str:
             f"_off = -0.5 + ({a} + {d})*{_TWELFTH}",
             f"_diag{p} = 1.0 - 0.5*{a} + {a}*{a}*{_TWELFTH} + _cross",
             f"_diag{q} = 1.0 - 0.5*{d} + {d}*{d}*{_TWELFTH} + _cross",
-            f"_scale = dt/(_diag{p}*_diag{q} - _off*_off*{b}*{c})",
+            f"_scale = 1.0/(_diag{p}*_diag{q} - _off*_off*{b}*{c})",
             f"_next_{x} = {x} + _scale*(_diag{q}*_f_{x} - _off*{b}*_f_{y})",
             f"_next_{y} = {y} + _scale*(_diag{p}*_f_{y} - _off*{c}*_f_{x})",
             *move(x),
@@ -251,212 +362,3 @@ METHODS = {
     "rk4": Method("rk4", reference, 0.025),
     "exponential_euler": Method("exponential_euler", "exponential_euler", 0.05),
 }
-
-# exp(x) = 2^k exp(r), |r| <= ln(2)/2, with the degree-11 Taylor polynomial of exp(r) (remainder
-# 6e-15) and k written into the exponent bits. No branch and no library call, so a loop over cells
-# becomes vector code. Arguments are clipped to where the result is a normal number. k is rounded by
-# floor, since fast-math may fold the usual "add and subtract a large number" away.
-_EXP_CPP = """
-#ifndef _PULVINAR_EXP
-#define _PULVINAR_EXP
-static inline double _pulvinar_exp(double x)
-{
-    x = x < -708.0 ? -708.0 : x;
-    x = x > 709.0 ? 709.0 : x;
-    const double k = __builtin_floor(x*1.4426950408889634 + 0.5);
-    double r = x - k*0.6931471803691238;
-    r = r - k*1.9082149292705877e-10;
-    double p = 2.505210838544172e-08;
-    p = p*r + 2.755731922398589e-07;
-    p = p*r + 2.7557319223985893e-06;
-    p = p*r + 2.48015873015873e-05;
-    p = p*r + 1.984126984126984e-04;
-    p = p*r + 1.388888888888889e-03;
-    p = p*r + 8.333333333333333e-03;
-    p = p*r + 4.1666666666666664e-02;
-    p = p*r + 1.6666666666666666e-01;
-    p = p*r + 0.5;
-    p = p*r + 1.0;
-    p = p*r + 1.0;
-    const double shifted = k + 6755399441055744.0;
-    int64_t bits;
-    __builtin_memcpy(&bits, &shifted, sizeof(bits));
-    const int64_t exponent = (bits + 1023) << 52;
-    double scale;
-    __builtin_memcpy(&scale, &exponent, sizeof(scale));
-    return p*scale;
-}
-#endif
-"""
-_EXPREL_CPP = (
-    _EXP_CPP
-    + """
-#ifndef _PULVINAR_EXPREL
-#define _PULVINAR_EXPREL
-static inline double _pulvinar_exprel(double x)
-{
-    const bool small = __builtin_fabs(x) < 1e-4;
-    const double safe = small ? 1.0 : x;
-    const double series = 1.0 + x*(0.5 + x*(1.0/6.0));
-    return small ? series : (_pulvinar_exp(safe) - 1.0)/safe;
-}
-#endif
-"""
-)
-
-# log(x) = k log(2) + 2 artanh((m - 1)/(m + 1)) with x = m 2^k, m in [sqrt(1/2), sqrt(2)), and the
-# series of artanh to the 17th order (remainder 1e-15). k is read from the exponent bits.
-LOG_CPP = """
-#ifndef _PULVINAR_LOG
-#define _PULVINAR_LOG
-#include <cstring>
-#include <cstdint>
-static inline double _pulvinar_log(double x)
-{
-    uint64_t bits;
-    std::memcpy(&bits, &x, sizeof(bits));
-    const uint64_t shifted = (bits >> 52) + 0x4330000000000000ULL;
-    double k;
-    std::memcpy(&k, &shifted, sizeof(k));
-    k = k - 4503599627371519.0;
-    const uint64_t mantissa = (bits & 0x000FFFFFFFFFFFFFULL) | 0x3FF0000000000000ULL;
-    double m;
-    std::memcpy(&m, &mantissa, sizeof(m));
-    const bool large = m > 1.4142135623730951;
-    m = large ? 0.5*m : m;
-    k = large ? k + 1.0 : k;
-    const double s = (m - 1.0)/(m + 1.0);
-    const double s2 = s*s;
-    double p = 0.11764705882352941;
-    p = p*s2 + 0.13333333333333333;
-    p = p*s2 + 0.15384615384615385;
-    p = p*s2 + 0.18181818181818182;
-    p = p*s2 + 0.2222222222222222;
-    p = p*s2 + 0.2857142857142857;
-    p = p*s2 + 0.4;
-    p = p*s2 + 0.6666666666666666;
-    p = p*s2 + 2.0;
-    const double y = k*0.6931471805599453 + p*s;
-    return x < 0.0 ? __builtin_nan("") : y;
-}
-#endif
-"""
-
-_INLINED = {"exp": _EXP_CPP, "exprel": _EXPREL_CPP, "log": LOG_CPP}
-
-# Changes of Brian2's templates, as (old, new) text. A loop that writes down who fired is not
-# vectorised; whether anybody fires among 64 cells is, and mostly nobody does. And the wall clock is
-# looked at once a step instead of before each of a hundred objects.
-_THRESHOLD = (
-    """\
-    for(size_t _idx=0; _idx<N; _idx++)
-    {
-        const size_t _vectorisation_idx = _idx;
-        {{vector_code|autoindent}}
-        if(_cond) {
-""",
-    """\
-    const size_t _n_cells = N;
-    for(size_t _first=0; _first<_n_cells; _first+=64)
-    {
-    const size_t _last = _first + 64 < _n_cells ? _first + 64 : _n_cells;
-    int _any = 0;
-    for(size_t _idx=_first; _idx<_last; _idx++)
-    {
-        const size_t _vectorisation_idx = _idx;
-        {{vector_code|autoindent}}
-        _any |= _cond;
-    }
-    if(_any) for(size_t _idx=_first; _idx<_last; _idx++)
-    {
-        const size_t _vectorisation_idx = _idx;
-        {{vector_code|autoindent}}
-        if(_cond) {
-""",
-)
-_THRESHOLD_END = (
-    """\
-            {% endif %}
-        }
-    }
-    {{_eventspace}}[N] = _count;
-""",
-    """\
-            {% endif %}
-        }
-    }
-    }
-    {{_eventspace}}[N] = _count;
-""",
-)
-_PROGRESS = (
-    """\
-        for(size_t i=0; i<objects.size(); i++)
-        {
-            if (report_func)
-            {
-                current = std::chrono::high_resolution_clock::now();
-                const double elapsed = std::chrono::duration<double>(current - start).count();
-                if (elapsed > next_report_time)
-                {
-                    report_func(elapsed, (clock->t[0]-t_start)/duration, t_start, duration);
-                    next_report_time += report_period;
-                }
-            }
-""",
-    """\
-        if (report_func)
-        {
-            current = std::chrono::high_resolution_clock::now();
-            const double elapsed = std::chrono::duration<double>(current - start).count();
-            if (elapsed > next_report_time)
-            {
-                report_func(elapsed, (clock->t[0]-t_start)/duration, t_start, duration);
-                next_report_time += report_period;
-            }
-        }
-        for(size_t i=0; i<objects.size(); i++)
-        {
-""",
-)
-_EDITS = {"threshold.cpp": (_THRESHOLD, _THRESHOLD_END), "network.cpp": (_PROGRESS,)}
-
-
-class _Edited(BaseLoader):
-    """Brian2's templates with `_EDITS`."""
-
-    def __init__(self, loader: BaseLoader):
-        self.loader = loader
-
-    def get_source(self, environment, template):
-        """Return source, file name and a function that tells whether it is up to date."""
-        source, file, fresh = self.loader.get_source(environment, template)
-        for old, new in _EDITS.get(template, ()):
-            if source.count(old) != 1:
-                raise RuntimeError(f"{template} is not that of Brian2 2.10.1")
-            source = source.replace(old, new)
-        return source, file, fresh
-
-
-def _edit_templates() -> None:
-    templater = CPPStandaloneCodeObject.templater
-    if not isinstance(templater.env.loader, _Edited):
-        templater.env.loader = _Edited(templater.env.loader)
-        templater.env.cache.clear()
-        templater.templates._templates.clear()
-
-
-def use_fast_math() -> None:
-    """Let generated C++ use inlined ``exp``, ``exprel`` and ``log`` and flags that vectorise them.
-
-    Global and idempotent: it sets Brian2's C++ compiler preference, replaces the C++
-    implementations of three default functions, and edits two templates of standalone programs. The
-    relative error of exp is below 1e-12 for |x| < 700, the absolute error of log below 1e-12; log
-    of 0 is -709 instead of minus infinity.
-    """
-    _edit_templates()
-    prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILE_FLAGS)
-    for name, code in _INLINED.items():
-        DEFAULT_FUNCTIONS[name].implementations.add_implementation(
-            CPPCodeGenerator, code=code, name=f"_pulvinar_{name}"
-        )

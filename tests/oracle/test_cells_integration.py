@@ -11,7 +11,7 @@ import pytest
 from brian2 import Network, NeuronGroup, Quantity, get_device, ms, second, set_device
 from brian2.devices.device import reset_device
 
-from cells import integration
+from cells import fast_math, integration
 from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 
@@ -62,10 +62,10 @@ def runs(tmp_path_factory):
     functions = {n: dict(f.implementations._implementations)
                  for n, f in integration.DEFAULT_FUNCTIONS.items()}  # fmt: skip
     flags = integration.prefs.codegen.cpp.extra_compile_args_gcc
-    integration.use_fast_math()
+    fast_math.use_fast_math()
     # the order does not depend on the optimisation, the time to compile does
     integration.prefs.codegen.cpp.extra_compile_args_gcc = [
-        "-O1" if flag == "-O3" else flag for flag in integration.COMPILE_FLAGS
+        "-O1" if flag == "-O3" else flag for flag in fast_math.COMPILE_FLAGS
     ]
     network, groups = Network(), {}
     try:

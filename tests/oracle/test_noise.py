@@ -9,7 +9,7 @@ import pytest
 from brian2 import Network, NeuronGroup, StateMonitor, get_device, ms, prefs
 from scipy import stats
 
-from cells.integration import COMPILE_FLAGS
+from cells.fast_math import COMPILE_FLAGS
 from circuits import device, noise
 from circuits.assemble import cells_of, draw_arrays
 from circuits.noise import RANDOM, draw_keys, gauss, uniform
