@@ -15,8 +15,8 @@ from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 from circuits.learning import Learning, efficacy
 from circuits.noise import draw_keys
-from circuits.plan import COPY, Plan, group_of
-from circuits.receptors import receptor_parameter, receptor_tables
+from circuits.plan import COPY, Plan, cell_parameters, group_of
+from circuits.receptors import receptor_tables
 from circuits.release import RELEASE_PARAMETERS, release_class
 from circuits.spec import TOPOGRAPHIES, CircuitSpec, Population, Projection
 
@@ -117,7 +117,6 @@ def _rest(cell: str) -> float:
 
 def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
     arrays: dict[str, list] = {}
-    changed = {(c, k): v for c, k, v in spec.cells}
 
     def put(group, variable, values):
         arrays.setdefault(f"{group}.{variable}", []).append(np.asarray(values, dtype=float))
@@ -131,9 +130,10 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
             put(group, "channel", np.maximum(_positions(p, spec.channels), 0))
             continue
         cell = cell_class(p.cell)
-        values = {k: changed.get((p.cell, k), float(q)) for k, q in cell.parameters.items()}
-        for name, value in values.items():
-            put(group, name, np.full(n, value))
+        conductances = plan.group(group).conductances
+        for name, value in cell_parameters(spec, p, conductances, plan.dt_ms).items():
+            if f"\n{name} : " in plan.group(group).equations:
+                put(group, name, np.full(n, value))
         bias = p.bias + p.bias_sd * rng.standard_normal(n)
         put(group, "I_bias", bias * 1e-12)
         put(group, "noise_sd", np.full(n, p.noise_sd * 1e-12))
@@ -147,10 +147,6 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
         for name, value in steady.items():
             if name != "current":
                 put(group, name, np.broadcast_to(value, (n,)))
-        for c in plan.group(group).conductances:
-            for variable, key in c.parameters:
-                parameter = receptor_parameter(c.receptor, key, p.cell, c.suffix)
-                put(group, variable, np.full(n, float(parameter)))
     return {key: np.concatenate(parts) for key, parts in arrays.items()}
 
 
@@ -200,9 +196,12 @@ def draw_arrays(
             sources = _draw_sources(spec, p, rng)
             n_target, k = sources.shape
             n = n_target * k
+            # a spike finds its synapses side by side in memory; where they learn, so do the more
+            # frequent spikes of the target
+            order = np.arange(n) if s.plastic else np.argsort(sources.ravel(), kind="stable")
 
-            def put(variable, values, s=s):
-                parts.setdefault(f"{s.name}.{variable}", []).append(values)
+            def put(variable, values, s=s, order=order):
+                parts.setdefault(f"{s.name}.{variable}", []).append(values[order])
 
             put("i", sources.ravel() + offsets[p.source])
             put("j", np.repeat(np.arange(n_target), k) + offsets[p.target])

@@ -28,7 +28,7 @@ import brian2
 import numpy as np
 from brian2 import Synapses, get_device, prefs, second
 
-from cells.integration import use_fast_math
+from cells.fast_math import use_fast_math
 from cells.parameters import InputError, nearest
 from circuits.plan import Plan
 from circuits.program import TIMED, check_network, construct

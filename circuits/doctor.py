@@ -127,7 +127,7 @@ def _compiles() -> Check:
     path = shutil.which("g++")
     if path is None:
         return Check(name, False, "no g++ on the path", _NO_COMPILER)
-    from cells.integration import COMPILE_FLAGS
+    from cells.fast_math import COMPILE_FLAGS
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "loop.cpp").write_text(_LOOP)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from brian2 import ms, second
+from brian2 import Quantity, ms
 
-from cells.parameters import InputError, load_tables, nearest
+from cells.parameters import InputError, load_tables, nearest, parse_unit
 from circuits.plasticity.rules import RULES, rule
 from circuits.spec import CircuitSpec
 
@@ -223,7 +223,10 @@ def onset_constants() -> tuple[tuple[str, float, str], ...]:
 
 def brian_namespace(found) -> dict:
     """Return the namespace that `constants` was made of."""
-    return {name: value * second if unit == "second" else value for name, value, unit in found}
+    return {
+        name: value if unit == "1" else Quantity(value, dim=parse_unit(unit).dim)
+        for name, value, unit in found
+    }
 
 
 def learning_rates(

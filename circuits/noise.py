@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from brian2 import Function
 
-from cells.integration import LOG_CPP
+from cells.fast_math import COS_CPP, LOG_CPP
 
 __all__ = ["RANDOM", "draw_keys", "gauss", "uniform"]
 
@@ -96,10 +96,10 @@ _BITS = f"""static inline uint64_t _pulvinar_bits(int32_t key, int32_t counter)
 }}
 """
 # Bits become a double by putting them behind the exponent of one: the conversion of 64-bit integers
-# is not vectorised everywhere. cos(2 pi a) is the sine of |a - 1/2| less a quarter turn, by its
-# Taylor series to the 19th order (remainder 3e-16).
+# is not vectorised everywhere. cos(2 pi a) is the sine of |a - 1/2| less a quarter turn.
 _CPP = (
     LOG_CPP
+    + COS_CPP
     + f"""
 #ifndef _PULVINAR_NOISE
 #define _PULVINAR_NOISE
@@ -121,18 +121,7 @@ static inline double _pulvinar_gauss(int32_t key, int32_t counter)
     const double radius = _pulvinar_behind_one(bits >> 24 << 12) - {1 - 2.0**-41!r};
     const double angle = _pulvinar_behind_one((bits & 0xFFFFFFULL) << 28) - {1.5 - 2.0**-25!r};
     const double x = 6.283185307179586*(__builtin_fabs(angle) - 0.25);
-    const double x2 = x*x;
-    double p = -8.22063524662433e-18;
-    p = p*x2 + 2.8114572543455206e-15;
-    p = p*x2 - 7.647163731819816e-13;
-    p = p*x2 + 1.6059043836821613e-10;
-    p = p*x2 - 2.505210838544172e-08;
-    p = p*x2 + 2.7557319223985893e-06;
-    p = p*x2 - 1.984126984126984e-04;
-    p = p*x2 + 8.333333333333333e-03;
-    p = p*x2 - 1.6666666666666666e-01;
-    p = p*x2 + 1.0;
-    return __builtin_sqrt(-2.0*_pulvinar_log(radius))*(p*x);
+    return __builtin_sqrt(-2.0*_pulvinar_log(radius))*_pulvinar_short_sin(x);
 }}
 #endif
 """

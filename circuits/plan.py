@@ -8,13 +8,15 @@ its digest says when a compiled program can be used again.
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 import re
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from cells.integration import COMPILE_FLAGS, METHODS
+from cells.fast_math import COMPILE_FLAGS
+from cells.integration import METHODS
 from cells.models import MODELS, cell_class
 from cells.parameters import InputError, nearest
 from circuits.learning import (
@@ -25,11 +27,26 @@ from circuits.learning import (
     constants,
     onset_constants,
 )
-from circuits.receptors import Conductance, conductance, receptor_equations
+from circuits.receptors import (
+    Conductance,
+    conductance,
+    receptor_equations,
+    receptor_parameter,
+)
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
 from circuits.spec import CircuitSpec, Population
 
-__all__ = ["COPY", "GroupPlan", "Plan", "SynapsePlan", "group_of", "make_plan", "replicated"]
+__all__ = [
+    "COPY",
+    "GroupPlan",
+    "Plan",
+    "SynapsePlan",
+    "cell_parameters",
+    "fixed_name",
+    "group_of",
+    "make_plan",
+    "replicated",
+]
 
 INPUTS = "inputs"
 COPY = "copy"  # of a cell, the number of its copy of the circuit
@@ -66,7 +83,7 @@ class GroupPlan:
 
     ``learn`` is the condition of the event at which synapses onto the group are read, ``onset``
     that of the event from which it is counted, if it is not counted from the cycle; ``constants``
-    as in `SynapsePlan`.
+    as in `SynapsePlan`, among them the parameters that are the same in all cells.
     """
 
     name: str
@@ -145,7 +162,7 @@ class Plan:
 def _hashes() -> list[str]:
     here = Path(__file__).parent
     paths = [here / name for name in ("program.py", "device.py", "noise.py", "state.h")]
-    paths.append(here.parent / "cells/integration.py")
+    paths += [here.parent / "cells" / name for name in ("fast_math.py", "integration.py")]
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 
@@ -258,18 +275,30 @@ def make_plan(
         for k, part in enumerate(model.compartments):
             parts.append(receptor_equations(part, conductances, "" if k else "I_noise + I_bias"))
         equations = [model.equations(), *parts, _NOISE_EQUATIONS.strip()]
+        members = [p for p in spec.populations if group_of(p) == name]
+        values = [cell_parameters(spec, p, conductances, dt_ms) for p in members]
+        changed = {key for cell, key, _ in spec.cells if cell in {p.cell for p in members}}
+        same = {
+            key: value
+            for key, value in values[0].items()
+            if key not in changed and all(other[key] == value for other in values)
+        }
         gate = {}
         if name in learn_at and learning.timing == "onset":
             gate = _onset(equations, conductances)
         elif name in learn_at:
             gate = {"learn": _gate(bin_ms, dt_ms)}
+        if method == "staggered":
+            equations += [f"{c.decay} : 1 (constant)" for c in conductances if c.decay not in same]
+        text, fixed = _fix("\n".join(equations), name, same)
+        gate["constants"] = (*fixed, *gate.get("constants", ()))
         decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
         kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
         step = f"timestep(t, {SLOW_CLOCK_MS}*ms)"  # t and dt are those of the membrane
         noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*gauss(key, {step})"
         groups.append(
             GroupPlan(
-                name, n, "\n".join(equations), model.threshold, "", method, dt_ms,
+                name, n, text, model.threshold, "", method, dt_ms,
                 ((noise, SLOW_CLOCK_MS),), conductances,
                 tuple(part.v for part in model.compartments), **gate,
             )
@@ -323,6 +352,66 @@ def replicated(plan: Plan, copies: int) -> Plan:
         plan, groups=tuple(groups), synapses=tuple(synapses), channels=plan.channels * copies,
         traces=traces,
     )  # fmt: skip
+
+
+def cell_parameters(
+    spec: CircuitSpec, population: Population, conductances, dt_ms: float
+) -> dict[str, float]:
+    """Return the parameters of the cells of a population, and of their receptors.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    population : Population
+        Of cells, not of inputs.
+    conductances : sequence of Conductance
+        Of its NeuronGroup.
+    dt_ms : float
+        Step for which factors of decay are given.
+
+    Returns
+    -------
+    dict of str to float
+        In SI units.
+    """
+    cell = population.cell
+    values = {key: float(quantity) for key, quantity in cell_class(cell).parameters.items()}
+    values |= {key: value for name, key, value in spec.cells if name == cell}
+    for c in conductances:
+        for variable, key in c.parameters:
+            value = float(receptor_parameter(c.receptor, key, cell, c.suffix))
+            values[variable] = value
+            if key == c.closing:
+                rate = 1 / value if key == "tau" else value
+                values[c.decay] = math.exp(-rate * dt_ms * 1e-3)
+    return values
+
+
+def fixed_name(variable: str, group: str) -> str:
+    """Return the name in a program of a parameter that all cells of a group share.
+
+    No two groups share one: Brian2 cannot join a group that has a variable to one for which it is a
+    constant of the same name.
+    """
+    return f"{variable}_of_{group}"
+
+
+def _fix(equations: str, group: str, values) -> tuple[str, tuple[tuple[str, float, str], ...]]:
+    """Make constants of the parameters that are the same in all cells; return them as well.
+
+    They are not read for every cell in every step, and what follows from them alone is computed
+    once.
+    """
+    constants = []
+    for name, value in sorted(values.items()):
+        declared = re.search(rf"^{name} : (.+) \(constant\)$\n?", equations, re.MULTILINE)
+        if declared is None:
+            continue
+        new = fixed_name(name, group)
+        equations = equations.replace(declared[0], "")
+        equations = re.sub(rf"\b{name}\b", new, equations)
+        constants.append((new, value, declared[1]))
+    return equations, tuple(constants)
 
 
 def _gate(bin_ms: float, dt_ms: float) -> str:

@@ -102,6 +102,16 @@ class Conductance:
         return "1" if self.receptor == "GABA_B" else "siemens"
 
     @property
+    def decay(self) -> str:
+        """Name of the factor by which it falls in a step; see `cells.integration.staggered`."""
+        return f"decay_{self.variable}"
+
+    @property
+    def closing(self) -> str:
+        """Name in the table of the time constant, or of the rate, at which it falls."""
+        return "K2" if self.receptor == "GABA_B" else "tau"
+
+    @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
         """(name in the group, name in the table) of every parameter taken from the table."""
         names = []

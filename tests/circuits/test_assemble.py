@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cells.models import cell_class
 from circuits.assemble import candidates, cells_of, draw_arrays
-from circuits.plan import group_of, make_plan
+from circuits.plan import fixed_name, group_of, make_plan
 from circuits.spec import load_circuit
 
 
@@ -150,9 +151,35 @@ def test_regular_inputs_have_no_random_level(spec, plan):
     assert 0 <= regular["inputs.a"].min() < regular["inputs.a"].max() < 1
 
 
-def test_changed_cell_parameters_reach_the_group(spec, plan):
+def test_changed_cell_parameters_reach_the_group(spec, arrays):
     from dataclasses import replace
 
     changed = replace(spec, cells=(("L5IB", "g_c", 1.25e-9),))
-    arrays = draw_arrays(changed, plan, seed=5, cycle_ms=200)
-    assert (arrays["intrinsic_burster.g_c"] == 1.25e-9).all()
+    plan = make_plan(changed, bins=40, bin_ms=5)
+    own = draw_arrays(changed, plan, seed=5, cycle_ms=200)
+    assert (own.pop("intrinsic_burster.g_c") == 1.25e-9).all()
+    assert set(own) == set(arrays) and "intrinsic_burster.g_c" not in arrays
+
+
+def test_what_all_cells_share_is_a_constant(spec, plan, arrays):
+    """Of a group, a parameter is a constant where no class, nor a run, has another value of it."""
+    for group in plan.groups:
+        members = [p for p in spec.populations if not p.is_input and group_of(p) == group.name]
+        tables = [cell_class(p.cell).parameters for p in members]
+        constants = {name: value for name, value, _ in group.constants}
+        for key in tables[0] if tables else ():
+            values = {float(table[key]) for table in tables}
+            if len(values) == 1:
+                assert constants[fixed_name(key, group.name)] == values.pop()
+                assert f"{group.name}.{key}" not in arrays
+            else:
+                assert set(arrays[f"{group.name}.{key}"]) == values
+
+
+def test_factors_of_decay_are_those_of_the_step(spec, plan, arrays):
+    assert np.allclose(
+        arrays["cortical.decay_g_NMDA"], np.exp(-1e-4 / arrays["cortical.tau_NMDA"]), rtol=1e-14
+    )
+    finer = make_plan(spec, bins=40, bin_ms=5, dt_ms=0.05)
+    half = draw_arrays(spec, finer, seed=5, cycle_ms=200)["cortical.decay_g_NMDA"]
+    assert np.allclose(half**2, arrays["cortical.decay_g_NMDA"], rtol=1e-14)

@@ -42,8 +42,12 @@ def test_numbers_of_a_run_do_not_change_the_program(spec, plan):
         .with_populations("THETA", rate=0.0)
         .with_populations("V1.*", bias=10.0, noise_sd=0.0)
     )
-    changed = replace(changed, cells=(("TRC", "g_KL", 0.3),))
     assert make_plan(changed, bins=BINS, bin_ms=5).digest == plan.digest
+    leaks = [
+        make_plan(replace(spec, cells=(("TRC", "g_KL", g),)), bins=BINS, bin_ms=5).digest
+        for g in (0.3, 0.4)
+    ]
+    assert leaks[0] == leaks[1] != plan.digest
 
 
 @pytest.mark.parametrize(

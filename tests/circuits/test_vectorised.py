@@ -12,7 +12,7 @@ from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, get_device, ms,
 from brian2.devices.device import reset_device
 from brian2.stateupdaters.exact import linear
 
-from cells.integration import COMPILE_FLAGS, use_fast_math
+from cells.fast_math import COMPILE_FLAGS, use_fast_math
 from cells.models import MODELS
 from circuits import device, program
 from circuits.run import arrays_of
