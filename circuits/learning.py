@@ -200,6 +200,11 @@ class Learning:
         """Whether the rule is read at a gate."""
         return bool(self.code().learn)
 
+    @property
+    def gated_by_cycle(self) -> bool:
+        """Whether the gate opens at a time of the theta cycle, not at a cell's own onset."""
+        return self.gated and self.timing != "onset"
+
 
 def efficacy(name: str, w: np.ndarray) -> np.ndarray:
     """Return the efficacy of weights, as the synapses compute it."""
@@ -259,7 +264,7 @@ def learning_rates(
     learns = np.asarray(learns, float)
     rows = np.flatnonzero(learns)
     own = learning.rate * learns[rows]
-    if learning.gated and learning.timing != "onset":
+    if learning.gated_by_cycle:
         gate = np.full(len(rates), round(learning.gate / bin_ms))
         if not 0 <= gate[0] < per_cycle:
             raise InputError(f"gate: {learning.gate:g} ms is outside the cycle of {cycle_ms:g} ms")

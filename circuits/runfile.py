@@ -571,7 +571,7 @@ def _plasticity(
     try:
         learning = Learning(**values, values=tuple(changed))
         learning.chosen(spec)
-        if learning.gated and learning.timing != "onset":
+        if learning.gated_by_cycle:
             _check_gate(learning.gate, cycle)
     except InputError as error:
         raise InputError(f"{where} {error}") from None
