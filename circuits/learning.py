@@ -31,11 +31,13 @@ __all__ = [
 
 LEARNING_RATE = "learning_rate"  # of the moment, a TimedArray of the program
 TAG = "rule"
-EFFICACIES = {
-    "linear": "efficacy = w",
+# of a weight w, as Brian2 and Python both read it
+_EFFICACY = {
+    "linear": "w",
     # contrast enhancement of the learned weight, Axon
-    "sigmoid": "efficacy = 1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
+    "sigmoid": "1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
 }
+EFFICACIES = {name: f"efficacy = {expression}" for name, expression in _EFFICACY.items()}
 GATES = ("theta", "shuffled", "onset")
 # what a run file may say again of some projections
 OWN = ("factor", "start", "start_sd", "gain")
@@ -208,7 +210,7 @@ class Learning:
 
 def efficacy(name: str, w: np.ndarray) -> np.ndarray:
     """Return the efficacy of weights, as the synapses compute it."""
-    return w if name == "linear" else 1 / (1 + ((1 - w) / np.clip(w, 0.001, 1)) ** 6)
+    return eval(_EFFICACY[name], {"w": w, "clip": np.clip})
 
 
 def constants(namespace) -> tuple[tuple[str, float, str], ...]:

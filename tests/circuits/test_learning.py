@@ -15,7 +15,7 @@ from cells.parameters import InputError
 from circuits import assemble, cli, device, store
 from circuits import run as driver
 from circuits.assemble import cells_of
-from circuits.learning import pacing_shifts, synapse_order
+from circuits.learning import EFFICACIES, efficacy, pacing_shifts, synapse_order
 from circuits.plan import make_plan
 from circuits.plasticity.kinase import kinase
 from circuits.plasticity.trains import SpikeTrains
@@ -658,6 +658,22 @@ def test_compiled_synapse_is_the_rule_of_the_bench(small):
     start, before, training, test = ds["weight"].values[0, 0]
     assert np.array_equal(start, before) and np.array_equal(training, test)
     check_against_bench(small, ds)
+
+
+@pytest.mark.parametrize("name", EFFICACIES)
+def test_first_efficacies_are_what_the_synapses_compute(name):
+    weights = np.linspace(0, 1, 41)
+    previous, brian2.prefs.codegen.target = brian2.prefs.codegen.target, "numpy"
+    try:
+        group = brian2.NeuronGroup(weights.size, "w : 1\nefficacy : 1")
+        group.w = weights
+        group.run_regularly(EFFICACIES[name], dt=1 * brian2.ms)
+        brian2.Network(group).run(1 * brian2.ms, namespace={})
+        computed = np.asarray(group.efficacy)
+    finally:
+        brian2.prefs.codegen.target = previous
+    assert np.array_equal(efficacy(name, weights), computed)
+    assert computed[[0, 20, 40]] == pytest.approx([0, 0.5, 1])
 
 
 # --- pacing --------------------------------------------------------------------------------------
