@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from circuits import catalogue
 from circuits.interrupt import handle_interrupts, ignore_interrupts
+from circuits.runfiles import catalogue
 
 __all__ = ["entry", "main"]
 

@@ -30,7 +30,9 @@ from circuits.learning import efficacy, learning_rates, pacing_shifts, synapse_o
 from circuits.plan import Plan, replicated
 from circuits.progress import Progress, duration_text
 from circuits.replicas import packed, unpacked
-from circuits.runfile import BIN_MS, Condition, Cycle, Run, measurable, resolve
+from circuits.runfiles.criteria import measurable
+from circuits.runfiles.model import BIN_MS, Condition, Cycle, Run
+from circuits.runfiles.resolve import resolve
 from circuits.stimuli import render, sequence
 
 __all__ = [
@@ -943,7 +945,7 @@ def run_file(
     path : path or str
         A run file, or the name of one that comes along.
     size, device, seeds, cycles, conditions, replicas, settings
-        See `circuits.runfile.resolve`.
+        See `circuits.runfiles.resolve.resolve`.
     out : path, optional
         The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
         elsewhere. A finished run there is replaced.

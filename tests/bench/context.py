@@ -12,7 +12,7 @@ import numpy as np
 
 from circuits import device
 from circuits.run import arrays_of
-from circuits.runfile import resolve
+from circuits.runfiles.resolve import resolve
 from tests.bench.measure import Usage, fresh, usage
 
 RUN = "predictive_learning"

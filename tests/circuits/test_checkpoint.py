@@ -16,7 +16,8 @@ from circuits import checkpoint, cli, device
 from circuits import run as driver
 from circuits.checkpoint import held, joined, kept_pieces, run_in_pieces
 from circuits.device import DeviceError, Recording
-from circuits.runfile import Cycle, resolve
+from circuits.runfiles.model import Cycle
+from circuits.runfiles.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 

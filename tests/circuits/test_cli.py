@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from circuits import catalogue, cli
+from circuits import cli
 from circuits.params import FIELDS, parameters
 from circuits.progress import Progress, duration_text
+from circuits.runfiles import catalogue
 
 ROOT = Path(__file__).parents[2]
 

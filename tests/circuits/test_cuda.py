@@ -19,7 +19,7 @@ from cells.parameters import InputError
 from circuits import cli, cuda, device
 from circuits.program import check_network, construct
 from circuits.run import arrays_of, run_file
-from circuits.runfile import resolve
+from circuits.runfiles.resolve import resolve
 
 KINDS = {
     "static": ("first_light", "tiny", []),

@@ -20,7 +20,8 @@ from circuits.plan import make_plan
 from circuits.plasticity.kinase import kinase
 from circuits.plasticity.trains import SpikeTrains
 from circuits.program import construct
-from circuits.runfile import BIN_MS, resolve
+from circuits.runfiles.model import BIN_MS
+from circuits.runfiles.resolve import resolve
 
 BASE = """
 experiment = "circuit"

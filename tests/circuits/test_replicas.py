@@ -9,7 +9,7 @@ from circuits import run as driver
 from circuits.device import Recording
 from circuits.plan import replicated
 from circuits.replicas import packed, unpacked
-from circuits.runfile import resolve
+from circuits.runfiles.resolve import resolve
 
 DURATION = 0.6
 

@@ -10,7 +10,8 @@ from analysis import schema
 from circuits import run as driver
 from circuits.assemble import cells_of
 from circuits.device import Recording
-from circuits.runfile import Cycle, resolve
+from circuits.runfiles.model import Cycle
+from circuits.runfiles.resolve import resolve
 
 TEXT = """
 experiment = "circuit"

@@ -16,7 +16,7 @@ from cells.integration import COMPILE_FLAGS, use_fast_math
 from cells.models import MODELS
 from circuits import device, program
 from circuits.run import arrays_of
-from circuits.runfile import resolve
+from circuits.runfiles.resolve import resolve
 
 pytestmark = [
     pytest.mark.standalone,
