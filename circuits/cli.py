@@ -121,7 +121,7 @@ def _run(arguments) -> int:
 
     with Progress() as progress:
         progress.begin("starting")
-        from circuits.run import run_file
+        from circuits.driver.run import run_file
 
         folder = run_file(
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
@@ -164,7 +164,7 @@ def _report(arguments) -> int:
 
     with Progress() as progress:
         progress.begin("analysis and report")
-        from circuits.run import rebuild_report
+        from circuits.driver.report import rebuild_report
 
         folder = rebuild_report(arguments.folder)
     _finish(folder)

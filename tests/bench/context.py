@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from circuits import device
-from circuits.run import arrays_of
+from circuits.driver.inputs import arrays_of
 from circuits.runfiles.resolve import resolve
 from tests.bench.measure import Usage, fresh, usage
 

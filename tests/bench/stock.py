@@ -173,7 +173,7 @@ def _synapses(spec, p, s, part, groups, index, arrays, namespace, code, number) 
 
 def make_from_file(size: str, cycles: int, seed: int, name: str = "predictive_learning"):
     """Return `make` of the learning circuit: what a new process can be told in a few words."""
-    from circuits.run import arrays_of
+    from circuits.driver.inputs import arrays_of
     from circuits.runfiles.resolve import resolve
 
     run = resolve(name, size=size, cycles=cycles, conditions=["learning"])

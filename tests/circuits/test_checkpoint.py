@@ -12,10 +12,12 @@ import pytest
 import xarray as xr
 
 from cells.parameters import InputError
-from circuits import checkpoint, cli, device
-from circuits import run as driver
-from circuits.checkpoint import held, joined, kept_pieces, run_in_pieces
+from circuits import cli, device
 from circuits.device import DeviceError, Recording
+from circuits.driver import checkpoint
+from circuits.driver.checkpoint import held, joined, kept_pieces, run_in_pieces
+from circuits.driver.inputs import arrays_of
+from circuits.driver.simulate import piece_ends
 from circuits.runfiles.model import Cycle
 from circuits.runfiles.resolve import resolve
 
@@ -159,14 +161,14 @@ def test_cuts_are_ends_of_blocks_or_of_fifty_cycles(tmp_path):
     path = tmp_path / "long.toml"
     path.write_text(TEXT)
     (condition,) = resolve(path).conditions
-    assert driver.piece_ends(condition, Cycle(200, 0.5, 120, 5)) == (10.0, 20.0, 25.0)
-    assert driver.piece_ends(condition, Cycle(200, 0.5, 10, 5)) == (3.0,)
+    assert piece_ends(condition, Cycle(200, 0.5, 120, 5)) == (10.0, 20.0, 25.0)
+    assert piece_ends(condition, Cycle(200, 0.5, 10, 5)) == (3.0,)
     path.write_text(
         TEXT.replace("count = 60\n", "")
         + "[plasticity]\n[blocks.a]\ncycles = 30\n[blocks.b]\ncycles = 5\n[blocks.c]\ncycles = 80\n"
     )
     (condition,) = (run := resolve(path)).conditions
-    assert driver.piece_ends(condition, run.cycle) == pytest.approx((3.1, 8.1, 11.6))
+    assert piece_ends(condition, run.cycle) == pytest.approx((3.1, 8.1, 11.6))
 
 
 # --- the compiled program
@@ -252,7 +254,7 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path, capsys):
     path = tmp_path / "long.toml"
     path.write_text(TEXT)
     (condition,) = resolve(path).conditions
-    device.build(condition.plan, driver.arrays_of(condition, resolve(path).cycle, 3)[0])
+    device.build(condition.plan, arrays_of(condition, resolve(path).cycle, 3)[0])
     kept = device.cache_folder() / "checkpoints"
     before = set(kept.glob("long-*"))
     command = [sys.executable, "-m", "circuits.cli", "run", str(path), "--jobs", "1"]

@@ -15,7 +15,7 @@ from brian2.stateupdaters.exact import linear
 from cells.integration import COMPILE_FLAGS, use_fast_math
 from cells.models import MODELS
 from circuits import device, program
-from circuits.run import arrays_of
+from circuits.driver.inputs import arrays_of
 from circuits.runfiles.resolve import resolve
 
 pytestmark = [
