@@ -168,7 +168,7 @@ def _describe(run: Run, info: Mapping) -> dict:
     return described
 
 
-def _build_only(run: Run, folder: Path, progress: Progress) -> Path:
+def _build_only(run: Run, folder: Path, progress: Progress) -> None:
     """Compile the programs of a run; they stay in the cache, the run folder says where."""
     built = []
     for program in build_all(run, progress):

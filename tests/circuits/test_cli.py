@@ -93,6 +93,18 @@ def test_report_of_no_run_folder_is_told(tmp_path, capsys):
     assert "no run.json" in capsys.readouterr().err
 
 
+def test_a_second_interrupt_hides_nothing_of_the_first():
+    assert cli._interrupted(KeyboardInterrupt()) == "pulvinar: interrupted, nothing was written"
+    with pytest.raises(KeyboardInterrupt) as stop:
+        try:
+            first = KeyboardInterrupt()
+            first.add_note("2 pieces are kept")
+            raise first
+        finally:
+            raise KeyboardInterrupt
+    assert cli._interrupted(stop.value) == "pulvinar: interrupted, 2 pieces are kept"
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
