@@ -192,6 +192,8 @@ def draw_arrays(
     -------
     dict of str to array
         ``"group.variable"`` in SI units; synapse groups have ``i``, ``j`` and ``delay`` too.
+        Over bins, ``pacing`` and ``learning`` are zero: rhythms that are not shifted, and nothing
+        learns until a caller puts in its own. The stimulus is left to the caller.
 
     Notes
     -----
