@@ -6,6 +6,7 @@ so that every device, and every launch of a compiled program, starts from the sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,14 +14,14 @@ import numpy as np
 
 from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
-from circuits.learning import Learning, efficacy
+from circuits.learning import Learning, efficacy, synapse_order
 from circuits.noise import draw_keys
 from circuits.plan import COPY, Plan, cell_parameters, group_of
 from circuits.receptors import receptor_tables
 from circuits.release import RELEASE_PARAMETERS, release_class
 from circuits.spec import TOPOGRAPHIES, CircuitSpec, Population, Projection
 
-__all__ = ["Cells", "candidates", "cells_of", "draw_arrays"]
+__all__ = ["Cells", "candidates", "cells_of", "draw_arrays", "endpoints"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class Cells:
     position: np.ndarray
     group: np.ndarray
     index: np.ndarray
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the number of every cell by its group and its index there."""
+        numbers = {}
+        for group in dict.fromkeys(self.group.tolist()):
+            mine = self.group == group
+            numbers[group] = np.full(int(self.index[mine].max()) + 1, -1)
+            numbers[group][self.index[mine]] = np.flatnonzero(mine)
+        return numbers
 
 
 def _positions(population: Population, channels: int) -> np.ndarray:
@@ -178,6 +188,8 @@ def draw_arrays(
     -------
     dict of str to array
         ``"group.variable"`` in SI units; synapse groups have ``i``, ``j`` and ``delay`` too.
+        Over bins, ``pacing`` and ``learning`` are zero: rhythms that are not shifted, and nothing
+        learns until a caller puts in its own. The stimulus is left to the caller.
 
     Notes
     -----
@@ -262,3 +274,32 @@ def draw_arrays(
     arrays["inputs.cycle"] = np.full(n, cycle_ms * 1e-3)
     arrays["inputs.channel"] = arrays["inputs.channel"].astype(np.int32)
     return arrays
+
+
+def endpoints(
+    spec: CircuitSpec, plan: Plan, arrays: Mapping[str, np.ndarray]
+) -> dict[str, tuple[str, slice, np.ndarray, np.ndarray]]:
+    """Return which cells the synapses of each projection that learns join.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    plan : Plan
+    arrays : mapping of str to array
+        As `draw_arrays` returns them.
+
+    Returns
+    -------
+    dict of str to (str, slice, array, array)
+        By projection: the Synapses, the part of them, and the numbers of source and target cells.
+    """
+    numbers = cells_of(spec).numbers()
+    groups = {s.name: (s.source, s.target) for s in plan.synapses}
+    found = {}
+    for projection, name, part in synapse_order(spec, plan):
+        ends = (
+            numbers[group][arrays[f"{name}.{key}"][part]]
+            for key, group in zip("ij", groups[name], strict=True)
+        )
+        found[projection] = (name, part, *ends)
+    return found

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from circuits import catalogue
 from circuits.interrupt import handle_interrupts, ignore_interrupts
+from circuits.runfiles import catalogue
 
 __all__ = ["entry", "main"]
 
@@ -84,6 +84,17 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _interrupted(stop: KeyboardInterrupt) -> str:
+    """Return what to say of an interrupt: its notes tell what it left behind."""
+    notes: list[str] = []
+    error: BaseException | None = stop
+    while error is not None:  # a second one may have come in the clean-up after the first
+        if isinstance(error, KeyboardInterrupt):
+            notes += getattr(error, "__notes__", [])
+        error = error.__context__
+    return f"pulvinar: interrupted, {'; '.join(dict.fromkeys(notes)) or 'nothing was written'}"
+
+
 def _list(arguments) -> int:
     found = catalogue.runs()
     for path in found:
@@ -121,7 +132,7 @@ def _run(arguments) -> int:
 
     with Progress() as progress:
         progress.begin("starting")
-        from circuits.run import run_file
+        from circuits.driver.run import run_file
 
         folder = run_file(
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
@@ -164,7 +175,7 @@ def _report(arguments) -> int:
 
     with Progress() as progress:
         progress.begin("analysis and report")
-        from circuits.run import rebuild_report
+        from circuits.driver.report import rebuild_report
 
         folder = rebuild_report(arguments.folder)
     _finish(folder)
@@ -213,8 +224,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
         return status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         ignore_interrupts()  # once is enough
+        message = _interrupted(stop)
     except BrokenPipeError:
         # the reader of our output has gone, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -225,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _FAILED
         raise
     # here the frames that were cut short are gone, and what their objects had to say is said
-    print("pulvinar: interrupted, nothing was written", file=sys.stderr)
+    print(message, file=sys.stderr)
     return _INTERRUPTED
 
 
@@ -234,9 +246,9 @@ def entry() -> None:
     handle_interrupts(signal.SIGINT, signal.SIGTERM)
     try:
         status = main()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         ignore_interrupts()
-        print("pulvinar: interrupted, nothing was written", file=sys.stderr)
+        print(_interrupted(stop), file=sys.stderr)
         status = _INTERRUPTED
     sys.exit(status)
 

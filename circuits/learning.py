@@ -31,11 +31,13 @@ __all__ = [
 
 LEARNING_RATE = "learning_rate"  # of the moment, a TimedArray of the program
 TAG = "rule"
-EFFICACIES = {
-    "linear": "efficacy = w",
+# of a weight w, as Brian2 and Python both read it
+_EFFICACY = {
+    "linear": "w",
     # contrast enhancement of the learned weight, Axon
-    "sigmoid": "efficacy = 1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
+    "sigmoid": "1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
 }
+EFFICACIES = {name: f"efficacy = {expression}" for name, expression in _EFFICACY.items()}
 GATES = ("theta", "shuffled", "onset")
 # what a run file may say again of some projections
 OWN = ("factor", "start", "start_sd", "gain")
@@ -200,10 +202,15 @@ class Learning:
         """Whether the rule is read at a gate."""
         return bool(self.code().learn)
 
+    @property
+    def gated_by_cycle(self) -> bool:
+        """Whether the gate opens at a time of the theta cycle, not at a cell's own onset."""
+        return self.gated and self.timing != "onset"
+
 
 def efficacy(name: str, w: np.ndarray) -> np.ndarray:
     """Return the efficacy of weights, as the synapses compute it."""
-    return w if name == "linear" else 1 / (1 + ((1 - w) / np.clip(w, 0.001, 1)) ** 6)
+    return eval(_EFFICACY[name], {"w": w, "clip": np.clip})
 
 
 def constants(namespace) -> tuple[tuple[str, float, str], ...]:
@@ -262,7 +269,7 @@ def learning_rates(
     learns = np.asarray(learns, float)
     rows = np.flatnonzero(learns)
     own = learning.rate * learns[rows]
-    if learning.gated and learning.timing != "onset":
+    if learning.gated_by_cycle:
         gate = np.full(len(rates), round(learning.gate / bin_ms))
         if not 0 <= gate[0] < per_cycle:
             raise InputError(f"gate: {learning.gate:g} ms is outside the cycle of {cycle_ms:g} ms")

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from circuits.device import cache_folder
+from circuits.driver.store import commit
 from circuits.spec import SIZES
-from circuits.store import commit
 from tests.bench import table
 from tests.bench.context import Context
 from tests.bench.measure import machine

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from circuits import device
-from circuits.run import arrays_of
-from circuits.runfile import resolve
+from circuits.driver.inputs import arrays_of
+from circuits.runfiles.resolve import resolve
 from tests.bench.measure import Usage, fresh, usage
 
 RUN = "predictive_learning"

@@ -17,7 +17,7 @@ from circuits.plan import SLOW_CLOCK_MS, TAU_NOISE_MS, group_of
 from circuits.plasticity.rules import rule
 from circuits.receptors import conductance, receptor_equations
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
-from circuits.runfile import BIN_MS
+from circuits.runfiles.model import BIN_MS
 
 _NOISE = (
     f"I_noise = I_noise*exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
@@ -173,8 +173,8 @@ def _synapses(spec, p, s, part, groups, index, arrays, namespace, code, number) 
 
 def make_from_file(size: str, cycles: int, seed: int, name: str = "predictive_learning"):
     """Return `make` of the learning circuit: what a new process can be told in a few words."""
-    from circuits.run import arrays_of
-    from circuits.runfile import resolve
+    from circuits.driver.inputs import arrays_of
+    from circuits.runfiles.resolve import resolve
 
     run = resolve(name, size=size, cycles=cycles, conditions=["learning"])
     condition = run.conditions[0]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from circuits import cli, device, run, store
+from circuits import cli, device
+from circuits.driver import store
 
 BASE = 'experiment = "circuit"\nname = "small"\nclaim = "A test."\n'
 ROOT = Path(__file__).parents[2]
@@ -148,7 +149,7 @@ def canned(monkeypatch):
         nothing = np.array([], dtype=np.int32), np.array([])
         return device.Recording({g.name: nothing for g in plan.groups}, wall={"run": 1.0})
 
-    monkeypatch.setattr(run, "run_plan", run_plan)
+    monkeypatch.setattr("circuits.driver.simulate.run_plan", run_plan)
 
 
 def test_disk_full_leaves_nothing(write, tmp_path, capsys, monkeypatch, canned):
@@ -181,7 +182,7 @@ def test_file_size_limit_in_a_real_process_leaves_nothing(tmp_path):
     code = (
         "import numpy as np, xarray as xr\n"
         "from pathlib import Path\n"
-        "from circuits import store\n"
+        "from circuits.driver import store\n"
         "ds = xr.Dataset({'x': ('n', np.random.default_rng(1).random(100000))})\n"
         "try:\n"
         f"    with store.new_folder(Path({str(tmp_path / 'out')!r})) as partial:\n"

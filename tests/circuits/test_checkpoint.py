@@ -12,11 +12,14 @@ import pytest
 import xarray as xr
 
 from cells.parameters import InputError
-from circuits import checkpoint, cli, device
-from circuits import run as driver
-from circuits.checkpoint import held, joined, kept_pieces, run_in_pieces
+from circuits import cli, device
 from circuits.device import DeviceError, Recording
-from circuits.runfile import Cycle, resolve
+from circuits.driver import checkpoint
+from circuits.driver.checkpoint import held, joined, kept_pieces, run_in_pieces
+from circuits.driver.inputs import arrays_of
+from circuits.driver.simulate import piece_ends
+from circuits.runfiles.model import Cycle
+from circuits.runfiles.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,17 +126,18 @@ def test_a_damaged_piece_is_told(program, plan, tmp_path, damage):
 
 def test_checkpoints_go_when_the_run_is_written(program, plan, tmp_path):
     folder = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt), held(folder) as mine:
+    with pytest.raises(KeyboardInterrupt) as stop, held(folder) as mine:
         program.dies_at = 1
         go(plan, folder)
     assert mine and kept_pieces(folder) == 1
+    assert stop.value.__notes__[0].startswith("1 finished piece is kept")
     with held(folder) as mine, held(folder) as twice:
         assert mine and not twice  # another process may be at it
         assert kept_pieces(folder) == 1
     assert not folder.exists()
-    with pytest.raises(KeyboardInterrupt), held(folder):
+    with pytest.raises(KeyboardInterrupt) as stop, held(folder):
         raise KeyboardInterrupt  # before anything was finished
-    assert not folder.exists()
+    assert not folder.exists() and not hasattr(stop.value, "__notes__")
 
 
 def test_fresh_throws_away_what_is_kept(program, plan, tmp_path):
@@ -158,14 +162,55 @@ def test_cuts_are_ends_of_blocks_or_of_fifty_cycles(tmp_path):
     path = tmp_path / "long.toml"
     path.write_text(TEXT)
     (condition,) = resolve(path).conditions
-    assert driver.piece_ends(condition, Cycle(200, 0.5, 120, 5)) == (10.0, 20.0, 25.0)
-    assert driver.piece_ends(condition, Cycle(200, 0.5, 10, 5)) == (3.0,)
+    assert piece_ends(condition, Cycle(200, 0.5, 120, 5)) == (10.0, 20.0, 25.0)
+    assert piece_ends(condition, Cycle(200, 0.5, 10, 5)) == (3.0,)
     path.write_text(
         TEXT.replace("count = 60\n", "")
         + "[plasticity]\n[blocks.a]\ncycles = 30\n[blocks.b]\ncycles = 5\n[blocks.c]\ncycles = 80\n"
     )
     (condition,) = (run := resolve(path)).conditions
-    assert driver.piece_ends(condition, run.cycle) == pytest.approx((3.1, 8.1, 11.6))
+    assert piece_ends(condition, run.cycle) == pytest.approx((3.1, 8.1, 11.6))
+
+
+KEPT = "kept: the same command goes on from there (--fresh starts anew)"
+
+
+@pytest.mark.parametrize(
+    ("finished", "message"),
+    [
+        (0, "nothing was written"),
+        (1, f"1 finished piece is {KEPT}"),
+        (2, f"2 finished pieces are {KEPT}"),
+    ],
+)
+def test_an_interrupt_says_what_is_kept(finished, message, tmp_path, capsys, monkeypatch):
+    launches, dies_at = [], [finished]
+
+    def run_plan(plan, arrays, *, duration, stop=None, **options):
+        if len(launches) in dies_at:
+            raise KeyboardInterrupt
+        launches.append(duration)
+        if stop is not None:
+            stop.write_text("a state")
+        nothing = np.array([], dtype=np.int32), np.array([])
+        return Recording({g.name: nothing for g in plan.groups}, wall={"run": 1.0})
+
+    monkeypatch.setattr(checkpoint, "run_plan", run_plan)
+    monkeypatch.setattr("circuits.driver.programs.build", lambda *program, **options: tmp_path)
+    monkeypatch.setattr("circuits.driver.run.check_compiler", lambda run: None)
+    monkeypatch.setattr(cli, "ignore_interrupts", lambda: None)  # these are not of this process
+    monkeypatch.setenv("PULVINAR_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "long.toml"
+    path.write_text(TEXT.replace("count = 60", "count = 110"))
+    command = ["run", str(path), "--jobs", "1", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 130
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == f"pulvinar: interrupted, {message}"
+    assert not (tmp_path / "out").exists()
+    dies_at.clear()
+    assert cli.main(command) == 0
+    assert launches == pytest.approx([5.0, 5.0, 1.1])  # no piece twice
+    assert not list((tmp_path / "cache" / "checkpoints").iterdir())
 
 
 # --- the compiled program
@@ -251,7 +296,7 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path, capsys):
     path = tmp_path / "long.toml"
     path.write_text(TEXT)
     (condition,) = resolve(path).conditions
-    device.build(condition.plan, driver.arrays_of(condition, resolve(path).cycle, 3)[0])
+    device.build(condition.plan, arrays_of(condition, resolve(path).cycle, 3)[0])
     kept = device.cache_folder() / "checkpoints"
     before = set(kept.glob("long-*"))
     command = [sys.executable, "-m", "circuits.cli", "run", str(path), "--jobs", "1"]

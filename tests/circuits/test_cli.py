@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from circuits import catalogue, cli
+from circuits import cli
 from circuits.params import FIELDS, parameters
 from circuits.progress import Progress, duration_text
+from circuits.runfiles import catalogue
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +91,18 @@ def test_parameters_are_the_values_of_the_tables():
 def test_report_of_no_run_folder_is_told(tmp_path, capsys):
     assert cli.main(["report", str(tmp_path)]) == 2
     assert "no run.json" in capsys.readouterr().err
+
+
+def test_a_second_interrupt_hides_nothing_of_the_first():
+    assert cli._interrupted(KeyboardInterrupt()) == "pulvinar: interrupted, nothing was written"
+    with pytest.raises(KeyboardInterrupt) as stop:
+        try:
+            first = KeyboardInterrupt()
+            first.add_note("2 pieces are kept")
+            raise first
+        finally:
+            raise KeyboardInterrupt
+    assert cli._interrupted(stop.value) == "pulvinar: interrupted, 2 pieces are kept"
 
 
 class Terminal(io.StringIO):

@@ -17,9 +17,10 @@ from brian2 import Network, NetworkOperation, NeuronGroup, SpikeMonitor, Synapse
 
 from cells.parameters import InputError
 from circuits import cli, cuda, device
+from circuits.driver.inputs import arrays_of
+from circuits.driver.run import run_file
 from circuits.program import check_network, construct
-from circuits.run import arrays_of, run_file
-from circuits.runfile import resolve
+from circuits.runfiles.resolve import resolve
 
 KINDS = {
     "static": ("first_light", "tiny", []),

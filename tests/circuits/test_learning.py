@@ -12,15 +12,20 @@ import pytest
 
 from analysis import schema
 from cells.parameters import InputError
-from circuits import assemble, cli, device, store
-from circuits import run as driver
-from circuits.assemble import cells_of
-from circuits.learning import pacing_shifts, synapse_order
+from circuits import assemble, cli, device
+from circuits.assemble import cells_of, draw_arrays
+from circuits.driver import store
+from circuits.driver.inputs import arrays_of, check_weights
+from circuits.driver.report import check_criteria
+from circuits.driver.results import Result, keep_weights
+from circuits.driver.simulate import simulate
+from circuits.learning import EFFICACIES, efficacy, pacing_shifts, synapse_order
 from circuits.plan import make_plan
 from circuits.plasticity.kinase import kinase
 from circuits.plasticity.trains import SpikeTrains
 from circuits.program import construct
-from circuits.runfile import BIN_MS, resolve
+from circuits.runfiles.model import BIN_MS
+from circuits.runfiles.resolve import resolve
 
 BASE = """
 experiment = "circuit"
@@ -308,17 +313,17 @@ def test_blocks_of_criteria_are_checked_before_anything_runs(write, observable, 
     text = f"[[criteria]]\nid='i'\nclaim='c'\nobservable='{observable}'\nargs={{{args}}}\nmin=0\n"
     run = resolve(write(PLASTICITY + BLOCKS + text))
     with pytest.raises(InputError, match="criterion 'i'") as told:
-        driver.check_criteria(run)
+        check_criteria(run)
     for part in wanted:
         assert part in str(told.value)
     with pytest.raises(InputError, match="this run has no blocks"):
-        driver.check_criteria(resolve(write(text)))
+        check_criteria(resolve(write(text)))
 
 
 def test_weights_before_the_first_block_can_be_judged(write):
     text = "[[criteria]]\nid='i'\nclaim='c'\nobservable='weight_ratio'\nmin=0\n"
     text += "args = { block = 'start', of_block = 'training' }\n"
-    driver.check_criteria(resolve(write(PLASTICITY + BLOCKS + text)))
+    check_criteria(resolve(write(PLASTICITY + BLOCKS + text)))
 
 
 # --- numbers of a run ----------------------------------------------------------------------------
@@ -326,12 +331,12 @@ def test_weights_before_the_first_block_can_be_judged(write):
 
 def test_gate_opens_once_in_the_cycles_that_learn(learning_run):
     baseline, off = learning_run.conditions
-    arrays, _ = driver.arrays_of(baseline, learning_run.cycle, 3)
+    arrays, _ = arrays_of(baseline, learning_run.cycle, 3)
     open_at = np.flatnonzero(arrays["learning"]) * BIN_MS
     # a cycle of warm-up and one of the block before
     assert open_at.tolist() == [280.0, 380.0]
     assert set(arrays["learning"]) == {0.0, 4.0}
-    assert not driver.arrays_of(off, learning_run.cycle, 3)[0]["learning"].any()
+    assert not arrays_of(off, learning_run.cycle, 3)[0]["learning"].any()
 
 
 def test_shuffled_gate_opens_once_in_those_cycles_at_any_time(learning_run):
@@ -344,7 +349,7 @@ def test_shuffled_gate_opens_once_in_those_cycles_at_any_time(learning_run):
     )  # fmt: skip
     rows = {}
     for seed in (3, 4):
-        rates = driver.arrays_of(shuffled, cycle, seed)[0]["learning"][: 120 * cycle.bins]
+        rates = arrays_of(shuffled, cycle, seed)[0]["learning"][: 120 * cycle.bins]
         rows[seed] = rates.reshape(120, cycle.bins)
         assert (np.count_nonzero(rows[seed], axis=1) == 1).all()
     at = rows[3].argmax(1)
@@ -354,9 +359,9 @@ def test_shuffled_gate_opens_once_in_those_cycles_at_any_time(learning_run):
 
 def test_first_block_begins_with_the_warm_up(learning_run):
     condition, cycle = learning_run.conditions[0], learning_run.cycle
-    arrays, drive = driver.arrays_of(condition, cycle, 3)
+    arrays, drive = arrays_of(condition, cycle, 3)
     alone = replace(condition, blocks=())
-    whole, _ = driver.arrays_of(alone, cycle, 3)
+    whole, _ = arrays_of(alone, cycle, 3)
     two = 2 * cycle.bins
     assert np.array_equal(arrays["stimulus"][:two], whole["stimulus"][:two])
     assert drive.shape == (4, condition.spec.channels)
@@ -377,7 +382,7 @@ def test_condition_passes_its_pacing_on(write):
     text = '[pacing]\nshift = 0.25\n[[condition]]\nname = "a"\n'
     text += '[[condition]]\nname = "b"\npacing.shuffled = true\n'
     run = resolve(write(text), cycles=2)
-    a, b = (driver.arrays_of(c, run.cycle, 3)[0]["pacing"] for c in run.conditions)
+    a, b = (arrays_of(c, run.cycle, 3)[0]["pacing"] for c in run.conditions)
     assert (a == 0.25).all()
     assert len(set(b)) == len(b) // run.cycle.bins and b.min() >= 0.25
 
@@ -420,7 +425,7 @@ def test_projections_learn_with_numbers_of_their_own(write):
     found = []
     for more in ("", extra):
         (only,) = resolve(write(text + more)).conditions
-        arrays, _ = driver.arrays_of(only, resolve(write(text)).cycle, 3)
+        arrays, _ = arrays_of(only, resolve(write(text)).cycle, 3)
         parts = {p: (name, part) for p, name, part in synapse_order(only.spec, only.plan)}
         found.append(
             {
@@ -453,7 +458,7 @@ def test_synapses_can_be_read_after_the_rise_of_the_conductance(write):
     run = reduced(resolve(write(text), cycles=3))
     (condition,) = run.conditions
     (s,) = [s for s in condition.plan.synapses if s.plastic]
-    arrays, _ = driver.arrays_of(condition, run.cycle, 3)
+    arrays, _ = arrays_of(condition, run.cycle, 3)
     assert np.flatnonzero(arrays["learning"][: 4 * run.cycle.bins])[0] == run.cycle.bins
     brian2.set_device("runtime")
     brian2.prefs.codegen.target = "numpy"
@@ -483,7 +488,7 @@ def test_synapses_can_be_read_after_the_rise_of_the_conductance(write):
 
 
 def simulated(run, where="numpy"):
-    return driver.simulate(replace(run, device=where), jobs=1)[0]
+    return simulate(replace(run, device=where), jobs=1)[0]
 
 
 @pytest.fixture(scope="module")
@@ -520,7 +525,7 @@ def test_rate_zero_leaves_the_weights(learning_run):
 
 def test_start_is_what_was_drawn(trained, small):
     condition = small.conditions[0]
-    arrays, _ = driver.arrays_of(condition, small.cycle, 3)
+    arrays, _ = arrays_of(condition, small.cycle, 3)
     ((projection, name, part),) = synapse_order(condition.spec, condition.plan)
     assert projection == "V2.L6CT->TRC" == trained["synapse_projection"].values[0]
     start = trained["weight"].values[0, 0, 0]
@@ -533,7 +538,7 @@ def test_synapses_join_the_cells_that_the_dataset_names(trained, small):
     source, target = (trained[f"synapse_{k}"].values[0] for k in ("source", "target"))
     assert set(cells.population[source]) == {"V2.L6CT"}
     assert set(cells.population[target]) == {"TRC"}
-    arrays, _ = driver.arrays_of(condition, small.cycle, 3)
+    arrays, _ = arrays_of(condition, small.cycle, 3)
     (s,) = [s for s in condition.plan.synapses if s.plastic]
     assert np.array_equal(cells.index[source], arrays[f"{s.name}.i"])
     assert np.array_equal(cells.index[target], arrays[f"{s.name}.j"])
@@ -563,9 +568,9 @@ def test_weight_change_of_a_position_is_weighted_by_presynaptic_spikes(small):
     rng = np.random.default_rng(5)
     recording = random_recording(one, rng)
     noted = {name: w.copy() for name, w in recording.weights.items()}
-    arrays, _ = driver.arrays_of(one.conditions[0], one.cycle, 3)
-    result = driver.Result(recording, np.zeros((4, condition.spec.channels)))
-    driver._keep_weights(result, one.conditions[0], one.cycle, arrays)
+    arrays, _ = arrays_of(one.conditions[0], one.cycle, 3)
+    result = Result(recording, np.zeros((4, condition.spec.channels)))
+    keep_weights(result, one.conditions[0], one.cycle, arrays)
     assert result.recording.weights == {}
     ((w),) = noted.values()
     ((source, target, kept),) = result.weights.values()
@@ -614,7 +619,7 @@ def recomputed(run, ds, seed=3, axon=1.0):
     ``axon`` multiplies the delays.
     """
     condition, cycle = run.conditions[0], run.cycle
-    arrays, _ = driver.arrays_of(condition, cycle, seed)
+    arrays, _ = arrays_of(condition, cycle, seed)
     ((_, name, part),) = synapse_order(condition.spec, condition.plan)
     one = schema.select(ds, condition=condition.name, seed=seed)
     neuron, time = one["spike_neuron"].values, one["spike_time"].values * 1e3
@@ -660,6 +665,22 @@ def test_compiled_synapse_is_the_rule_of_the_bench(small):
     check_against_bench(small, ds)
 
 
+@pytest.mark.parametrize("name", EFFICACIES)
+def test_first_efficacies_are_what_the_synapses_compute(name):
+    weights = np.linspace(0, 1, 41)
+    previous, brian2.prefs.codegen.target = brian2.prefs.codegen.target, "numpy"
+    try:
+        group = brian2.NeuronGroup(weights.size, "w : 1\nefficacy : 1")
+        group.w = weights
+        group.run_regularly(EFFICACIES[name], dt=1 * brian2.ms)
+        brian2.Network(group).run(1 * brian2.ms, namespace={})
+        computed = np.asarray(group.efficacy)
+    finally:
+        brian2.prefs.codegen.target = previous
+    assert np.array_equal(efficacy(name, weights), computed)
+    assert computed[[0, 20, 40]] == pytest.approx([0, 0.5, 1])
+
+
 # --- pacing --------------------------------------------------------------------------------------
 
 
@@ -670,7 +691,7 @@ def test_pacing_moves_the_rhythmic_inputs(write):
     assert paced
     spec = replace(spec, populations=tuple(paced), projections=())
     plan = make_plan(spec, bins=120, bin_ms=BIN_MS)
-    arrays = driver.draw_arrays(spec, plan, seed=3, cycle_ms=100, regular=True)
+    arrays = draw_arrays(spec, plan, seed=3, cycle_ms=100, regular=True)
     arrays["stimulus"] = np.zeros((120, spec.channels))
     phase = {}
     for shift in (0.0, 0.25):
@@ -699,9 +720,9 @@ pacing.shuffled = true
 """
     base = BASE.split("[cycle]")[0]  # the photograph and the cycle of the defaults
     run = resolve(write(text, base), device="cpp", cycles=30)
-    ds, info = driver.simulate(run, jobs=1)
+    ds, info = simulate(run, jobs=1)
     assert len(info["programs"]) == 1
-    drawn = driver.arrays_of(run.conditions[2], run.cycle, 3)[0]["pacing"]
+    drawn = arrays_of(run.conditions[2], run.cycle, 3)[0]["pacing"]
     clock, pacing = {}, {}
     for name in ds["condition"].values.tolist():
         one = schema.select(ds, condition=name)
@@ -744,7 +765,7 @@ def folder(write, tmp_path_factory):
     run = resolve(path, cycles=12)
     queue = [random_recording(run, np.random.default_rng(c), c) for c in (0, 1)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "run_plan", lambda *job, **options: queue.pop(0))
+        patch.setattr("circuits.driver.simulate.run_plan", lambda *job, **options: queue.pop(0))
         arguments = ["run", str(path), "--cycles", "12", "--jobs", "1", "--out", str(out)]
         assert cli.main(arguments) == 0
     return out
@@ -793,14 +814,14 @@ def with_weights(write, folder, text="", extra="", seeds=None):
 def test_weights_of_a_run_can_be_used_again(write, folder, text, condition, snapshot):
     run = with_weights(write, folder, text)
     (only,) = run.conditions
-    arrays, _ = driver.arrays_of(only, run.cycle, 3)
+    arrays, _ = arrays_of(only, run.cycle, 3)
     ((_, name, part),) = synapse_order(only.spec, only.plan)
     ds = schema.load(folder)
     kept = ds["weight"].sel(condition=condition, snapshot=snapshot).values[0]
     kept = kept[ds["synapse_projection"].values.astype(str) == "V2.L6CT->TRC"]
     assert np.array_equal(arrays[f"{name}.w"][part].astype(np.float32), kept)
     assert np.array_equal(arrays[f"{name}.efficacy"], arrays[f"{name}.w"])
-    driver.check_weights(run)
+    check_weights(run)
 
 
 def test_condition_takes_the_weights_of_its_name(write, folder):
@@ -808,7 +829,7 @@ def test_condition_takes_the_weights_of_its_name(write, folder):
     run = with_weights(write, folder, extra=extra)
     kept = schema.load(folder)["weight"].isel(snapshot=-1).values[:, 0]
     for condition, row in zip(run.conditions, (1, 0), strict=True):
-        arrays, _ = driver.arrays_of(condition, run.cycle, 3)
+        arrays, _ = arrays_of(condition, run.cycle, 3)
         (s,) = [s for s in condition.plan.synapses if s.plastic]
         assert np.array_equal(arrays[f"{s.name}.w"].astype(np.float32), kept[row, : s.n])
 
@@ -840,4 +861,4 @@ def test_weights_of_another_wiring_are_refused(write, folder):
     extra = '[projections]\n"V2.L6CT->TRC".indegree = 20\n'
     run = with_weights(write, folder, extra=extra)
     with pytest.raises(InputError, match=r"'V2.L6CT->TRC' has other synapses there"):
-        driver.check_weights(run)
+        check_weights(run)

@@ -5,11 +5,13 @@ import pytest
 
 from cells.parameters import InputError
 from circuits import cli, device
-from circuits import run as driver
 from circuits.device import Recording
+from circuits.driver.inputs import arrays_of
+from circuits.driver.programs import packs
+from circuits.driver.replicas import packed, unpacked
+from circuits.driver.simulate import simulate, simulate_copies
 from circuits.plan import replicated
-from circuits.replicas import packed, unpacked
-from circuits.runfile import resolve
+from circuits.runfiles.resolve import resolve
 
 DURATION = 0.6
 
@@ -151,7 +153,7 @@ def path(tmp_path_factory):
 )
 def test_runs_of_one_plan_share_a_program(path, replicas, expected):
     # conditions 0 and 1 differ by a lesion alone, the third has another step
-    assert driver.packs(resolve(path, replicas=replicas)) == expected
+    assert packs(resolve(path, replicas=replicas)) == expected
 
 
 def test_result_is_that_of_programs_of_one(path, monkeypatch):
@@ -172,15 +174,15 @@ def test_result_is_that_of_programs_of_one(path, monkeypatch):
             spikes[g.name] = i[order], t[order]
         return Recording(spikes, wall={"run": 1.0})
 
-    monkeypatch.setattr(driver, "run_plan", run_plan)
-    CUT = driver.arrays_of(resolve(path).conditions[0], resolve(path).cycle, 3)[0][
+    monkeypatch.setattr("circuits.driver.simulate.run_plan", run_plan)
+    CUT = arrays_of(resolve(path).conditions[0], resolve(path).cycle, 3)[0][
         "intrinsic_burster_to_relay.w_AMPA"
     ]
-    one, _ = driver.simulate(resolve(path), jobs=1)
+    one, _ = simulate(resolve(path), jobs=1)
     assert "replica" not in one.coords
     n = launched[0]
     launched.clear()
-    two, info = driver.simulate(resolve(path, replicas=4), jobs=1)
+    two, info = simulate(resolve(path, replicas=4), jobs=1)
     assert launched == [3 * n] * 3 and len(info["programs"]) == 2
     assert two["replica"].values.tolist() == [[0, 1, 2]] * 3
     two = two.drop_vars("replica")
@@ -194,7 +196,7 @@ def test_runs_of_two_plans_are_not_packed(path):
     run = resolve(path)
     pair = [(run.conditions[0], 3), (run.conditions[2], 3)]
     with pytest.raises(InputError, match="'finer' needs another program than 'baseline'"):
-        driver.simulate_copies(pair, run.cycle, device="numpy")
+        simulate_copies(pair, run.cycle, device="numpy")
 
 
 def test_number_of_copies_is_checked(path, capsys):

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from analysis import schema
-from circuits import run as driver
 from circuits.assemble import cells_of
-from circuits.device import Recording
-from circuits.runfile import Cycle, resolve
+from circuits.device import Recording, run_plan
+from circuits.driver.dataset import to_dataset
+from circuits.driver.inputs import arrays_of
+from circuits.driver.report import rebuild_report
+from circuits.driver.results import Result, segment
+from circuits.driver.run import run_file
+from circuits.driver.simulate import simulate, simulate_copies
+from circuits.runfiles.model import Cycle
+from circuits.runfiles.resolve import resolve
 
 TEXT = """
 experiment = "circuit"
@@ -59,12 +65,12 @@ def results(small):
     rng = np.random.default_rng(1)
     channels = small.conditions[0].spec.channels
     shape = small.cycle.count, channels
-    return [driver.Result(recorded(small, rng), rng.random(shape)) for _ in range(4)]
+    return [Result(recorded(small, rng), rng.random(shape)) for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
 def dataset(small, results):
-    return driver.to_dataset(small, results)
+    return to_dataset(small, results)
 
 
 def test_dataset_has_the_shape_that_analysis_expects(dataset, small):
@@ -107,19 +113,19 @@ def test_rate_agrees_with_the_segmentation_of_the_analysis(dataset):
 def test_spikes_on_an_edge_belong_to_what_begins(time, cycle, phase):
     # rounding must not move a spike at the very start of a phase into the one before
     for near in (np.nextafter(time, 0), time, np.nextafter(time, 1)):
-        rate = driver.segment([near], [0], 1, Cycle(100, 0.4, 2, 1))
+        rate = segment([near], [0], 1, Cycle(100, 0.4, 2, 1))
         assert np.argwhere(rate[:, :, 0]).tolist() == [[cycle, phase]]
     assert rate.sum() == pytest.approx(1 / (0.04 if phase == 0 else 0.06))
 
 
 def test_stimulus_is_drawn_from_the_seed_and_fills_the_program(small):
     condition = small.conditions[0]
-    arrays, drive = driver.arrays_of(condition, small.cycle, 3)
+    arrays, drive = arrays_of(condition, small.cycle, 3)
     assert arrays["stimulus"].shape == (condition.plan.bins, condition.spec.channels)
     assert drive.shape == (small.cycle.count, condition.spec.channels)
     shown = small.cycle.total * small.cycle.bins
     assert (arrays["stimulus"][shown:] == arrays["stimulus"][shown - 1]).all()
-    other, _ = driver.arrays_of(condition, small.cycle, 4)
+    other, _ = arrays_of(condition, small.cycle, 4)
     assert not np.array_equal(arrays["stimulus"], other["stimulus"])
 
 
@@ -137,8 +143,10 @@ unit = "Hz"
     file = tmp_path / "small.toml"
     file.write_text(TEXT + criterion)
     queue = list(results)
-    monkeypatch.setattr(driver, "simulate_copies", lambda runs, **_: [queue.pop(0) for _ in runs])
-    folder = driver.run_file(file, device="numpy", jobs=1, out=tmp_path / "r")
+    monkeypatch.setattr(
+        "circuits.driver.simulate.simulate_copies", lambda runs, **_: [queue.pop(0) for _ in runs]
+    )
+    folder = run_file(file, device="numpy", jobs=1, out=tmp_path / "r")
     assert sorted(p.name for p in folder.iterdir()) == [
         "report.html", "result.nc", "run.json", "verdicts.json",
     ]  # fmt: skip
@@ -153,13 +161,13 @@ unit = "Hz"
     page = (folder / "report.html").read_bytes()
     (folder / "verdicts.json").unlink()
     (folder / "report.html").unlink()
-    driver.rebuild_report(folder)
+    rebuild_report(folder)
     assert json.loads((folder / "verdicts.json").read_text()) == verdicts
     assert len((folder / "report.html").read_bytes()) == len(page)
 
 
 def spikes(run, seed, device):
-    (result,) = driver.simulate_copies([(run.conditions[0], seed)], run.cycle, device=device)
+    (result,) = simulate_copies([(run.conditions[0], seed)], run.cycle, device=device)
     return result.recording.spikes
 
 
@@ -169,9 +177,9 @@ def same(a, b):
 
 def test_numpy_repeats_a_seed_and_only_that(small):
     def brief(seed):
-        arrays, _ = driver.arrays_of(small.conditions[0], small.cycle, seed)
+        arrays, _ = arrays_of(small.conditions[0], small.cycle, seed)
         plan = small.conditions[0].plan
-        return driver.run_plan(plan, arrays, duration=0.03, device="numpy").spikes
+        return run_plan(plan, arrays, duration=0.03, device="numpy").spikes
 
     first = brief(3)
     assert sum(len(t) for _, t in first.values()) > 50
@@ -186,9 +194,9 @@ def test_cpp_repeats_a_seed_and_only_that_in_processes_too(path):
     assert sum(len(t) for _, t in first.values()) > 50
     assert same(first, again)
     assert not same(first, spikes(run, 4, "cpp"))
-    parallel, info = driver.simulate(run, jobs=2)
+    parallel, info = simulate(run, jobs=2)
     assert info["jobs"] == 2 and len(info["programs"]) == 1
-    alone, _ = driver.simulate(run, jobs=1)
+    alone, _ = simulate(run, jobs=1)
     assert parallel.identical(alone)
 
 

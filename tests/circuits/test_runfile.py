@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from cells.parameters import InputError
-from circuits.catalogue import runs
-from circuits.runfile import Cycle, apply_settings, parse_seeds, resolve
+from circuits.runfiles.catalogue import runs
+from circuits.runfiles.checked import parse_seeds
+from circuits.runfiles.model import Cycle
+from circuits.runfiles.resolve import resolve
+from circuits.runfiles.settings import apply_settings
 
 BASE = """
 experiment = "circuit"

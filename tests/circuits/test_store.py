@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from cells.parameters import InputError
-from circuits import store
+from circuits.driver import store
 
 
 def names(folder):

@@ -15,8 +15,8 @@ from brian2.stateupdaters.exact import linear
 from cells.fast_math import COMPILE_FLAGS, use_fast_math
 from cells.models import MODELS
 from circuits import device, program
-from circuits.run import arrays_of
-from circuits.runfile import resolve
+from circuits.driver.inputs import arrays_of
+from circuits.runfiles.resolve import resolve
 
 pytestmark = [
     pytest.mark.standalone,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from circuits.run import run_file
+from circuits.driver.run import run_file
 
 NOTEBOOK = Path(__file__).parents[2] / "runs" / "notebooks" / "first_light.py"
 # what needs more cycles than this to be judged is left to the run file itself

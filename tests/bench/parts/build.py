@@ -32,7 +32,7 @@ def rows(context: Context) -> Iterator[Row | tuple]:
     """Yield the rows of this part."""
     imports = interleaved(
         {
-            "ours": lambda: _python("import circuits.cli, circuits.run"),
+            "ours": lambda: _python("import circuits.cli, circuits.driver.run"),
             "brian2": lambda: _python("import brian2"),
         },
         context.rounds,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from circuits import plan
-from circuits.replicas import packed
+from circuits.driver.replicas import packed
 from tests.bench.context import Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios, usage
 from tests.bench.table import Row, skipped

@@ -39,6 +39,8 @@ def kept_pieces(folder: Path) -> int:
 def held(folder: Path, fresh: bool = False) -> Iterator[bool]:
     """Hold a folder of checkpoints; it is removed if the body succeeds, or if nothing is in it.
 
+    Otherwise what ends the body gets a note that says what is kept.
+
     Parameters
     ----------
     folder : path
@@ -61,10 +63,15 @@ def held(folder: Path, fresh: bool = False) -> Iterator[bool]:
             shutil.rmtree(checkpoint)
         try:
             yield True
-        except BaseException:
-            if kept_pieces(folder):
-                raise
-            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException as error:
+            if n := kept_pieces(folder):
+                pieces = "piece is" if n == 1 else "pieces are"
+                error.add_note(
+                    f"{n} finished {pieces} kept: the same command goes on from there"
+                    " (--fresh starts anew)"
+                )
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from cells.parameters import InputError
-from circuits.catalogue import clone, out_folder
+from circuits.runfiles.catalogue import clone, out_folder
 
 __all__ = [
     "check_writable",

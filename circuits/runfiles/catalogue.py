@@ -15,7 +15,7 @@ _SHARED = Path("share") / "pulvinar" / "runs"
 
 def clone() -> Path | None:
     """Return the root of the clone that this package lies in; None where it is installed."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").is_file() and (root / "runs").is_dir() else None
 
 

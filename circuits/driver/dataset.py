@@ -1,0 +1,217 @@
+"""All results of a run as one Dataset; `analysis.schema` says what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from circuits.assemble import cells_of
+from circuits.driver.results import Result, segment, sorted_spikes
+from circuits.runfiles.model import Run
+from circuits.spec import CircuitSpec
+
+__all__ = ["population_rows", "projection_rows", "to_dataset"]
+
+PHASES = ("minus", "plus")
+
+
+def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
+    """Put the recordings of all conditions and seeds together.
+
+    Parameters
+    ----------
+    run : Run
+    results : sequence of Result
+        In the order of conditions, then seeds.
+
+    Returns
+    -------
+    Dataset
+        ``spike_time`` (spike), s from the start of the warm-up, and ``spike_neuron`` (spike),
+        sorted within each run; ``spike_seed`` and ``spike_condition`` (spike); ``rate``
+        (condition, seed, cycle, phase, neuron), Hz; ``stimulus`` (condition, seed, cycle,
+        position), Hz: mean rate of the relay cells in the plus phase; ``cycle_start`` and
+        ``plus_start`` (cycle), s; labels of every cell on dim neuron. The tables of the first
+        condition's circuit are attributes. A run with blocks has the variables of learning runs
+        that `analysis.schema` lists; of a condition in which a synapse does not learn, its weight
+        is NaN.
+    """
+    spec, cycle = run.conditions[0].spec, run.cycle
+    cells = cells_of(spec)
+    n_neuron = len(cells.population)
+    label = {p.name: p for p in spec.populations}
+    shape = (len(run.conditions), len(run.seeds))
+    rate = np.empty((*shape, cycle.count, 2, n_neuron), np.float32)
+    stimulus = np.empty((*shape, cycle.count, spec.channels))
+    parts: dict[str, list] = {k: [] for k in ("time", "neuron", "seed", "condition")}
+    for k, result in enumerate(results):
+        c, s = divmod(k, len(run.seeds))
+        t, n = sorted_spikes(result.recording, cells)
+        rate[c, s], stimulus[c, s] = segment(t, n, n_neuron, cycle), result.drive
+        parts["time"].append(t)
+        parts["neuron"].append(n)
+        parts["seed"].append(np.full(t.size, run.seeds[s], np.int64))
+        parts["condition"].append(np.full(t.size, c, np.int32))
+    joined = {key: np.concatenate(values) for key, values in parts.items()}
+    start = (cycle.warmup + np.arange(cycle.count)) * cycle.length * 1e-3
+    dims = ("condition", "seed", "cycle")
+    variables, coordinates = _learning_variables(run, results)
+
+    def of_cells(key):
+        return "neuron", np.array([str(getattr(label[p], key)) for p in cells.population])
+
+    ds = xr.Dataset(
+        {
+            "spike_time": ("spike", joined["time"], {"units": "s"}),
+            "spike_neuron": ("spike", joined["neuron"], {"units": "1"}),
+            "spike_seed": ("spike", joined["seed"], {"units": "1"}),
+            "spike_condition": ("spike", joined["condition"], {"units": "1"}),
+            "rate": ((*dims, "phase", "neuron"), rate, {"units": "Hz"}),
+            "stimulus": (
+                (*dims, "position"), stimulus,
+                {"units": "Hz", "long_name": "mean rate of the relay cells in the plus phase"},
+            ),
+            **variables,
+        },
+        coords={
+            "population": ("neuron", cells.population.astype(str)),
+            "area": of_cells("area"),
+            "layer": of_cells("layer"),
+            "cell_class": of_cells("cell"),
+            "position": ("neuron", cells.position.astype(np.int32), {"units": "1"}),
+            "cycle_start": ("cycle", start, {"units": "s"}),
+            "plus_start": ("cycle", start + cycle.plus * cycle.length * 1e-3, {"units": "s"}),
+            "phase": list(PHASES),
+            "seed": ("seed", np.array(run.seeds, np.int64), {"units": "1"}),
+            "condition": [c.name for c in run.conditions],
+            **coordinates,
+        },
+        attrs={
+            "name": run.name,
+            "experiment": run.experiment,
+            "size": run.size,
+            "cycle_length_s": cycle.length * 1e-3,
+            "n_x": spec.n_x,
+            "polarities": " ".join(spec.polarities),
+            "populations": json.dumps(population_rows(spec)),
+            "projections": json.dumps(projection_rows(spec)),
+            "run": json.dumps(run.document, default=str),
+        },
+    )  # fmt: skip
+    return ds
+
+
+def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict]:
+    """Return variables and coordinates of a run with blocks; see `analysis.schema`."""
+    blocks = run.conditions[0].blocks
+    if not blocks:
+        return {}, {}
+    shape = (len(run.conditions), len(run.seeds))
+    dims = ("condition", "seed", "cycle")
+    one = {"units": "1"}
+
+    def stacked(values):
+        values = list(values)
+        return np.stack(values).reshape(*shape, *values[0].shape)
+
+    n_cycles = [block.cycles for block in blocks]
+    rates = np.zeros((shape[0], run.cycle.count))
+    for c, condition in enumerate(run.conditions):
+        if condition.learning is not None:
+            learns = [block.learn for block in condition.blocks]
+            rates[c] = np.repeat(learns, n_cycles) * condition.learning.rate
+    variables = {
+        "learning": (("condition", "cycle"), rates, one | {"long_name": "learning rate"}),
+        "jump": (dims, stacked(r.path["jump"] for r in results), one),
+        "direction": (dims, stacked(r.path["direction"] for r in results), one),
+        "predictable": (
+            (*dims, "position"), stacked(r.path["predictable"] for r in results), one,
+        ),
+    }  # fmt: skip
+    coordinates = {
+        "block": [block.name for block in blocks],
+        "cycle_block": ("cycle", np.repeat(np.arange(len(blocks), dtype=np.int32), n_cycles), one),
+    }
+    # conditions may learn with other projections, in the order of the anatomy
+    order = [p.name for p in run.conditions[0].spec.projections]
+    first: dict[str, Result] = {}
+    for result in results:
+        for projection in result.weights:
+            first.setdefault(projection, result)
+    names = sorted(first, key=order.index)
+    if not names:
+        return variables, coordinates
+    size = [first[name].weights[name][0].size for name in names]
+    begin = dict(zip(names, np.cumsum([0, *size[:-1]]), strict=True))
+    weight = np.full((*shape, len(blocks) + 1, sum(size)), np.nan, np.float32)
+    ends = np.zeros((2, shape[1], sum(size)), np.int32)
+    for k, result in enumerate(results):
+        c, s = divmod(k, shape[1])
+        for name, (source, target, values) in result.weights.items():
+            part = slice(begin[name], begin[name] + source.size)
+            weight[c, s, :, part] = values
+            ends[:, s, part] = source, target
+    silent = np.zeros_like(results[0].drive)
+    variables |= {
+        "weight": (("condition", "seed", "snapshot", "synapse"), weight, one),
+        "synapse_source": (("seed", "synapse"), ends[0], one),
+        "synapse_target": (("seed", "synapse"), ends[1], one),
+        "dw": (
+            (*dims, "position"), stacked(silent if r.dw is None else r.dw for r in results),
+            one | {"long_name": "mean weight change onto the relay cells, by presynaptic spikes"},
+        ),
+    }  # fmt: skip
+    coordinates |= {
+        "snapshot": ["start", *(block.name for block in blocks)],
+        "synapse_projection": ("synapse", np.repeat(np.array(names), size)),
+    }
+    return variables, coordinates
+
+
+def population_rows(spec: CircuitSpec) -> list[dict]:
+    """Return the table of populations of a circuit."""
+    return [
+        {
+            "name": p.name,
+            "area": p.area,
+            "layer": p.layer,
+            "cell_class": p.cell,
+            "n": p.size(spec.channels),
+            "colour": p.colour,
+            "excitatory": p.excitatory,
+            "meaning": p.meaning,
+            "bias_pA": p.bias,
+            "bias_sd_pA": p.bias_sd,
+            "noise_sd_pA": p.noise_sd,
+            "rate_Hz": p.rate,
+            "peak_cycle": p.peak,
+        }
+        for p in spec.populations
+    ]
+
+
+def projection_rows(spec: CircuitSpec) -> list[dict]:
+    """Return the table of projections of a circuit."""
+    return [
+        {
+            "row": p.row,
+            "name": p.name,
+            "source": p.source,
+            "target": p.target,
+            "compartment": p.at,
+            "receptors": dict(p.receptors),
+            "indegree": p.indegree,
+            "weight_nS": p.weight,
+            "topography": p.topography,
+            "delay_ms": p.delay,
+            "delay_sd_ms": p.delay_sd,
+            "release": p.release,
+            "plastic": p.plastic,
+            "basis": p.basis,
+            "mark": p.mark,
+        }
+        for p in spec.projections
+    ]

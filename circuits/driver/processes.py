@@ -1,0 +1,106 @@
+"""Simulations in processes of their own, which share how far they are."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+
+from circuits.device import DeviceError
+from circuits.interrupt import handle_interrupts
+from circuits.progress import Progress
+
+__all__ = ["in_processes"]
+
+# of a worker: what it runs, and the shares that are done, in memory that all processes see
+_simulate = _shares = None
+
+
+def _start_worker(simulate, shares) -> None:
+    global _simulate, _shares
+    _simulate, _shares = simulate, shares
+    # an interrupt reaches the parent, which then ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handle_interrupts(signal.SIGTERM, error=SystemExit)
+
+
+def _work(number, runs, options):
+    def progress(fraction, elapsed):
+        if math.isfinite(fraction):
+            _shares[number] = fraction
+
+    try:
+        result = _simulate(runs, progress=progress, **options)
+    except SystemExit as stop:
+        # what the run had started is gone by now; the pool would go on with the next one
+        os._exit(stop.code)
+    _shares[number] = 1.0
+    return result
+
+
+def in_processes(
+    simulate: Callable,
+    jobs: Sequence[tuple],
+    n: int,
+    progress: Progress,
+    done_one: Callable[[int, list], None],
+) -> list:
+    """Simulate in several processes at a time.
+
+    Parameters
+    ----------
+    simulate : callable
+        Of a module, so that a process finds it; takes ``progress`` besides what a job says.
+    jobs : sequence of (runs, options)
+        Its first argument, and its keywords.
+    n : int
+        Processes.
+    progress : Progress
+        Of all jobs together.
+    done_one : callable
+        Called with the number of a job and its result when it is done.
+
+    Returns
+    -------
+    list
+        Results in the order of the jobs.
+
+    Raises
+    ------
+    DeviceError
+        If a process died. What a job raises is raised here, when the other processes are gone.
+    """
+    context = multiprocessing.get_context("spawn")
+    shares = context.RawArray("d", len(jobs))
+    before = set(multiprocessing.active_children())
+    # numpy's own threads would only fight over the cores
+    kept = {k: os.environ.get(k) for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(kept, "1"))
+    pool = ProcessPoolExecutor(n, context, _start_worker, (simulate, shares))
+    try:
+        futures = {pool.submit(_work, k, *job): k for k, job in enumerate(jobs)}
+        pending = set(futures)
+        results: list = [None] * len(jobs)
+        while pending:
+            finished, pending = wait(pending, timeout=0.25, return_when=FIRST_COMPLETED)
+            progress.update(sum(shares) / len(jobs))
+            for future in finished:
+                results[futures[future]] = future.result()
+                done_one(futures[future], results[futures[future]])
+        pool.shutdown()
+        return results
+    except BrokenProcessPool:
+        raise DeviceError("a worker process died; is there enough memory? try --jobs 1") from None
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+            process.join(10)
+        raise
+    finally:
+        for key, value in kept.items():
+            os.environ.pop(key) if value is None else os.environ.update({key: value})

@@ -1,0 +1,154 @@
+"""Verdicts and report of a run; the analysis is slow to load and imported where it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from cells.parameters import InputError
+from circuits.driver import store
+from circuits.runfiles.criteria import measurable
+from circuits.runfiles.model import Run
+
+__all__ = ["check_criteria", "evaluate", "rebuild_report", "write_report"]
+
+
+def check_criteria(run: Run) -> None:
+    """Raise, before anything runs, if a criterion cannot be measured on this run.
+
+    Raises
+    ------
+    InputError
+        For an unknown observable, argument, population or unit.
+    """
+    from analysis import observables, schema
+
+    if run.experiment == "synapse":
+        import analysis.synapse  # noqa: F401  registers its observables
+    names = [p.name for p in run.conditions[0].spec.populations] if run.conditions else []
+    blocks = [block.name for block in run.conditions[0].blocks] if run.conditions else []
+    for criterion in run.criteria:
+        where = f"{run.file}: criterion '{criterion['id']}'"
+        arguments = criterion.get("args") or {}
+        try:
+            found = observables.find(criterion["observable"], arguments)
+            if run.experiment == "circuit":
+                for key in ("population", "outcome", "driver"):
+                    value = arguments.get(key, [])
+                    for name in [value] if isinstance(value, str) else value:
+                        if not (key == "outcome" and name == "stimulus"):
+                            schema.resolve(name, names)
+                _check_block_names(found, arguments, blocks)
+        except schema.AnalysisError as error:
+            raise InputError(f"{where}: {error}") from None
+        # a deviation from a reference condition has no unit
+        expected = found.unit if criterion.get("reference") is None else "1"
+        unit = criterion.get("unit", expected)
+        if unit != expected:
+            raise InputError(f"{where}: unit '{unit}', but '{found.name}' here has '{expected}'")
+
+
+def _check_block_names(found, arguments: Mapping, blocks: Sequence[str]) -> None:
+    """Raise AnalysisError if an argument of an observable names a block that is not there."""
+    from analysis import schema
+
+    if "block" not in found.arguments:
+        return
+    # of weights there are some before the first block
+    valid = ["start", *blocks] if "projection" in found.arguments else list(blocks)
+    for key in ("block", "reference", "of_block"):
+        name = arguments.get(key)
+        if name is not None and name not in valid:
+            known = schema.nearest(name, valid) if blocks else "; this run has no blocks"
+            raise schema.AnalysisError(f"args {key}: no block '{name}'{known}")
+
+
+def evaluate(experiment: str, ds: xr.Dataset, criteria: Iterable[Mapping]) -> list[dict]:
+    """Return the verdicts of a run; see `analysis.verdicts`."""
+    from analysis import observables, verdicts
+
+    criteria = [dict(c) for c in criteria]
+    if experiment != "synapse":
+        return verdicts.evaluate(ds, criteria)
+    import analysis.synapse  # noqa: F401  registers its observables
+
+    # there a condition and a seed are dims of the experiment, not runs of their own
+    results = []
+    for c in criteria:
+        value = observables.evaluate(ds, c["observable"], **(c.get("args") or {}))
+        unit = observables.find(c["observable"], c.get("args")).unit
+        results.append(
+            verdicts.verdict(
+                c["id"], c["claim"], c["observable"], [value], unit, c.get("min"), c.get("max"),
+                c.get("source", ""),
+            )
+        )  # fmt: skip
+    return results
+
+
+def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path) -> Path:
+    """Write the report page of a run; see `analysis.report`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from analysis import report
+
+    extra = []
+    if info.get("experiment") == "synapse":
+        import analysis.synapse
+
+        extra = analysis.synapse.figures(ds)
+        ds = None
+    return report.write_report(ds, verdicts, info, path, extra)
+
+
+def rebuild_report(folder: Path | str) -> Path:
+    """Judge a finished run again and draw its report anew.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder.
+
+    Returns
+    -------
+    Path
+        The folder; its verdicts.json and report.html are new.
+
+    Raises
+    ------
+    InputError
+        If it is no run folder.
+    AnalysisError
+        If its result cannot be used.
+    """
+    from analysis import schema
+
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder}: no run folder (it has no run.json)")
+    try:
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{folder / 'run.json'}: not JSON ({error})") from None
+    if info.get("experiment") == "synapse":
+        with xr.open_dataset(folder / "result.nc", engine="h5netcdf", decode_times=False) as ds:
+            ds.load()
+    else:
+        ds = schema.load(folder)
+    criteria = info["run"].get("criteria", [])
+    if conditions := info.get("conditions"):
+        named = info["run"].get("condition") or [{"name": conditions[0]}]
+        criteria = measurable(criteria, conditions, named[0]["name"])
+    verdicts = evaluate(info.get("experiment", "circuit"), ds, criteria)
+    partial = folder / ".verdicts.json.part"
+    try:
+        store.write_json(partial, verdicts)
+        write_report(ds, verdicts, info, folder / "report.html")
+        partial.replace(folder / "verdicts.json")
+    finally:
+        partial.unlink(missing_ok=True)
+    return folder

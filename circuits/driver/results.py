@@ -1,0 +1,116 @@
+"""What is kept of one run: its spikes, and what they and its weights are reduced to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from circuits.assemble import Cells, cells_of, endpoints
+from circuits.device import DeviceError, Recording
+from circuits.runfiles.model import Condition, Cycle
+
+__all__ = ["Result", "keep_weights", "segment", "sorted_spikes"]
+
+_EDGE = 1e-9  # seconds by which rounding of the time grid may move a spike over an edge
+
+
+@dataclass
+class Result:
+    """What is kept of one run; the warm-up is left out of all but the recording.
+
+    Attributes
+    ----------
+    recording : Recording
+        Without its weights.
+    drive : (cycle, channel) array, Hz
+        Mean rate of the relay cells in the plus phase.
+    path : dict of str to array
+        In a run with blocks ``jump``, ``direction`` (cycle) and ``predictable`` (cycle, channel) of
+        the stimulus.
+    weights : dict of str to (source, target, weight)
+        By projection that learns: numbers of the cells (synapse,), and the weights at the start
+        and at the end of each block, (snapshot, synapse).
+    dw : (cycle, channel) array or None
+        Mean weight change onto the relay cells of the channel, each synapse weighted by the spikes
+        of its source in the cycle.
+    """
+
+    recording: Recording
+    drive: np.ndarray
+    path: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
+    dw: np.ndarray | None = None
+
+
+def segment(time_s, neuron, n_neuron: int, cycle: Cycle) -> np.ndarray:
+    """Return the rate of every cell in each phase of the analysed cycles.
+
+    Parameters
+    ----------
+    time_s : (spike,) array, s
+    neuron : (spike,) array of int
+    n_neuron : int
+    cycle : Cycle
+
+    Returns
+    -------
+    (cycle, phase, neuron) array of float32, Hz
+        Phases minus and plus.
+    """
+    length = cycle.length * 1e-3
+    position = (np.asarray(time_s) + _EDGE) / length - cycle.warmup
+    index = np.floor(position).astype(int)
+    inside = (index >= 0) & (index < cycle.count)
+    index, neuron = index[inside], np.asarray(neuron)[inside]
+    since = (position[inside] - index) * length
+    plus = (since >= cycle.plus * length).astype(int)
+    count = np.bincount(
+        (index * 2 + plus) * n_neuron + neuron, minlength=cycle.count * 2 * n_neuron
+    )
+    duration = np.array([cycle.plus, 1 - cycle.plus]) * length
+    rate = count.reshape(cycle.count, 2, n_neuron) / duration[:, None]
+    return rate.astype(np.float32)
+
+
+def sorted_spikes(recording: Recording, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and numbers of all cells, in order of time, then cell."""
+    number = cells.numbers()
+    times, numbers = [], []
+    for group, (index, t) in recording.spikes.items():
+        times.append(t)
+        numbers.append(number[group][index])
+    t, n = np.concatenate(times), np.concatenate(numbers).astype(np.int32)
+    order = np.lexsort((n, t))
+    return t[order], n[order]
+
+
+def keep_weights(result: Result, condition: Condition, cycle: Cycle, arrays: Mapping) -> None:
+    """Reduce the weights of every cycle to what is kept; leave none in the recording."""
+    cells = cells_of(condition.spec)
+    spike_time, spike_neuron = sorted_spikes(result.recording, cells)
+    n_neuron = len(cells.population)
+    phases = np.array([cycle.plus, 1 - cycle.plus])[:, None] * cycle.length * 1e-3
+    spikes = (segment(spike_time, spike_neuron, n_neuron, cycle) * phases).sum(1)
+    relay = {p.name for p in condition.spec.populations if p.cell == "TRC"}
+    at = np.cumsum([cycle.warmup, *(block.cycles for block in condition.blocks)])
+    shape = (cycle.count, condition.spec.channels)
+    change, total = np.zeros(shape), np.zeros(shape)
+    joined = endpoints(condition.spec, condition.plan, arrays)
+    for projection, (name, part, source, target) in joined.items():
+        noted = result.recording.weights[name]
+        if len(noted) != cycle.total + 1:
+            raise DeviceError(f"{name}: weights of {len(noted)} times, not {cycle.total + 1}")
+        noted = noted[:, part]
+        result.weights[projection] = source, target, noted[at].astype(np.float32)
+        if cells.population[target[0]] not in relay:
+            continue
+        steps = np.diff(noted[cycle.warmup :], axis=0)
+        channel = cells.position[target]
+        for k in range(cycle.count):
+            weight = spikes[k, source]
+            total[k] += np.bincount(channel, weight, shape[1])
+            change[k] += np.bincount(channel, weight * steps[k], shape[1])
+    result.dw = np.divide(change, total, out=np.zeros(shape), where=total > 0)
+    result.recording.weights = {}

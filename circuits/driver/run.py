@@ -1,0 +1,200 @@
+"""Running a run file: from the file to its folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import xarray as xr
+
+from cells.models import CELL_CLASSES, cell_class
+from cells.parameters import InputError
+from circuits.driver import checkpoint, store
+from circuits.driver.dataset import population_rows, projection_rows
+from circuits.driver.inputs import check_weights
+from circuits.driver.programs import COMPILED, build_all, check_compiler
+from circuits.driver.report import check_criteria, evaluate, write_report
+from circuits.driver.simulate import simulate
+from circuits.progress import Progress
+from circuits.runfiles.model import Run
+from circuits.runfiles.resolve import resolve
+
+__all__ = ["run_file"]
+
+
+def run_file(
+    path: Path | str,
+    *,
+    size: str | None = None,
+    device: str | None = None,
+    seeds: Sequence[int] | str | None = None,
+    cycles: int | None = None,
+    conditions: Sequence[str] | None = None,
+    replicas: int | None = None,
+    settings: Iterable[str] = (),
+    out: Path | str | None = None,
+    jobs: int | None = None,
+    fresh: bool = False,
+    build_only: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Run a run file and write its folder.
+
+    Parameters
+    ----------
+    path : path or str
+        A run file, or the name of one that comes along.
+    size, device, seeds, cycles, conditions, replicas, settings
+        See `circuits.runfiles.resolve.resolve`.
+    out : path, optional
+        The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
+        elsewhere. A finished run there is replaced.
+    jobs : int, optional
+        Processes at a time; default one for each core, or for each core and thread of a program;
+        on device cuda one.
+    fresh : bool
+        Ignore what the same run has kept when it was cut short.
+    build_only : bool
+        Compile the programs and run nothing. So it is on device cuda where there is no GPU.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Path
+        The folder, with run.json, result.nc, verdicts.json and report.html; where nothing was run,
+        with run.json alone, whose ``built`` lists the programs. It is written whole or not at all.
+
+    Raises
+    ------
+    InputError
+        One line that names the file, the key and the nearest valid choice.
+    DeviceError
+        If the program did not build or run.
+    """
+    run = resolve(
+        path, size=size, device=device, seeds=seeds, cycles=cycles, conditions=conditions,
+        replicas=replicas, settings=settings,
+    )  # fmt: skip
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs} is below 1")
+    if build_only and (run.experiment != "circuit" or run.device not in COMPILED):
+        raise InputError(
+            f"--build-only: a {run.experiment} run on device '{run.device}' compiles nothing;"
+            f" valid: a circuit run on {', '.join(COMPILED)}"
+        )
+    if run.experiment == "circuit":
+        check_compiler(run)
+        check_weights(run)
+    check_criteria(run)
+    document = run.document | {"device": run.device, "conditions": [c.name for c in run.conditions]}
+    if "blocks" in document:
+        document["blocks"] = list(document["blocks"].items())  # their order counts
+    folder = store.run_folder(run.name, document, out)
+    store.check_writable(folder)
+    progress = progress or Progress()
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+    if run.experiment == "synapse":
+        _finish(run, folder, started, clock, progress, *_run_bench(run, progress))
+    elif build_only or (run.device == "cuda" and not _has_gpu()):
+        _build_only(run, folder, progress)
+    elif run.device == "cpp":
+        kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
+        with checkpoint.held(kept, fresh=fresh) as mine:
+            if mine and (n := checkpoint.kept_pieces(kept)):
+                progress.note(
+                    f"{run.name}: continuing, with {n} pieces of the same run that was cut short"
+                    " (--fresh starts anew)"
+                )
+            found = simulate(run, jobs=jobs, progress=progress, checkpoints=kept if mine else None)
+            _finish(run, folder, started, clock, progress, *found)
+    else:
+        _finish(run, folder, started, clock, progress, *simulate(run, jobs=jobs, progress=progress))
+    return folder
+
+
+def _finish(run, folder, started, clock, progress, ds, info) -> None:
+    """Judge a run and write its folder."""
+    progress.begin(f"{run.name}: analysis and report")
+    verdicts = evaluate(run.experiment, ds, run.criteria)
+    info["started"] = started.isoformat(timespec="seconds")
+    info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
+    described = _describe(run, info)
+    with store.new_folder(folder) as partial:
+        store.write_dataset(partial / "result.nc", ds)
+        store.write_json(partial / "run.json", described)
+        store.write_json(partial / "verdicts.json", verdicts)
+        write_report(ds, verdicts, described, partial / "report.html")
+
+
+def _describe(run: Run, info: Mapping) -> dict:
+    """Return what run.json holds."""
+    described = {
+        "name": run.name,
+        "claim": run.claim,
+        "source": run.source,
+        "experiment": run.experiment,
+        "file": run.file,
+        "size": run.size,
+        "device": run.device,
+        "seeds": list(run.seeds),
+        "conditions": [c.name for c in run.conditions],
+        **store.commit(),
+        **info,
+        "versions": store.versions(),
+        "run": run.document,
+    }
+    if run.conditions:
+        changed = {(c, k): v for c, k, v in run.conditions[0].spec.cells}
+        described["cycle"] = asdict(run.cycle)
+        described["cells_SI"] = {
+            name: {
+                key: changed.get((name, key), float(q))
+                for key, q in cell_class(name).parameters.items()
+            }
+            for name in CELL_CLASSES
+        }
+        described["circuit"] = {
+            c.name: {
+                "populations": population_rows(c.spec),
+                "projections": projection_rows(c.spec),
+            }
+            for c in run.conditions
+        }
+    return described
+
+
+def _build_only(run: Run, folder: Path, progress: Progress) -> None:
+    """Compile the programs of a run; they stay in the cache, the run folder says where."""
+    built = []
+    for program in build_all(run, progress):
+        info = program / "build.json"
+        known = json.loads(info.read_text()) if info.is_file() else {"compiled": True}
+        built.append({"program": str(program), **known})
+    with store.new_folder(folder) as partial:
+        store.write_json(partial / "run.json", _describe(run, {"built": built}))
+
+
+def _has_gpu() -> bool:
+    from circuits.cuda import has_gpu
+
+    return has_gpu()
+
+
+def _run_bench(run: Run, progress: Progress) -> tuple[xr.Dataset, dict]:
+    from circuits.plasticity.bench import run_bench
+    from circuits.plasticity.biophysical import extend
+
+    start = time.perf_counter()
+
+    def say(text: str) -> None:
+        progress.begin(f"{run.name}: {text}")
+
+    say("bench")
+    ds = run_bench(run.document, device=run.device, seeds=run.seeds, file=run.file, progress=say)
+    ds = extend(ds, run.document, say)
+    return ds, {"wall_s": {"runs": round(time.perf_counter() - start, 2)}}

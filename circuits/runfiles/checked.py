@@ -1,0 +1,127 @@
+"""Single values of a run file: each is returned as it should be, or refused in one line.
+
+In all of these, ``where`` names the file and the key for the message of the `InputError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from brian2 import Quantity
+
+from cells.parameters import InputError, nearest, parse_quantity
+
+__all__ = [
+    "flag",
+    "keys",
+    "number",
+    "one_of",
+    "parse_seeds",
+    "quantity",
+    "seeds",
+    "table",
+    "text",
+    "whole",
+]
+
+
+def table(value, where: str) -> Mapping:
+    """Return a table, whatever its keys."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where}: expected a table, found {value!r}")
+    return value
+
+
+def keys(value, valid: Iterable[str], where: str) -> Mapping:
+    """Return a table that has no other keys than the valid ones."""
+    for key in table(value, where):
+        if key not in valid:
+            raise InputError(f"{where}: unknown key '{key}'{nearest(key, valid)}")
+    return value
+
+
+def one_of(value, valid: Sequence[str], where: str, what: str) -> str:
+    """Return one of the valid names; ``what`` is what they are names of."""
+    if value not in valid:
+        raise InputError(f"{where}: unknown {what} '{value}'{nearest(value, valid)}")
+    return value
+
+
+def text(value, where: str) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise InputError(f"{where}: {value!r} is not a text")
+    return value
+
+
+def flag(value, where: str) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise InputError(f"{where}: {value!r} is not true or false")
+    return value
+
+
+def whole(value, least: int, where: str) -> int:
+    """Return a whole number from ``least`` up."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{where}: {value!r} is not a whole number")
+    if value < least:
+        raise InputError(f"{where}: {value} is below {least}")
+    return value
+
+
+def number(value, where: str) -> float:
+    """Return a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{where}: {value!r} is not a number")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise InputError(f"{where}: {value!r} is not finite")
+    return float(value)
+
+
+def quantity(value, unit, where: str) -> float:
+    """Return a quantity as a number in ``unit``; with None, a number."""
+    if unit is None:
+        return number(value, where)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InputError(f"{where}: {value!r} is not a quantity such as '10 {unit!r}'")
+    try:
+        return float(parse_quantity(value, like=Quantity(unit)) / unit)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds that ``"1-5,8"`` names.
+
+    Raises
+    ------
+    InputError
+        If it names none.
+    """
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        first, dash, last = part.strip().partition("-")
+        try:
+            low = int(first)
+            high = int(last) if dash else low
+        except ValueError:
+            raise InputError(f"seeds '{text}': expected numbers such as 1-5,8") from None
+        if high < low or high - low > 10_000:
+            raise InputError(f"seeds '{text}': '{part.strip()}' is no range")
+        seeds += range(low, high + 1)
+    return seeds
+
+
+def seeds(value, where: str) -> tuple[int, ...]:
+    """Return seeds, from a list of them or a text such as ``"1-5,8"``."""
+    if isinstance(value, str):
+        value = parse_seeds(value)
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(f"{where}: expected a list of whole numbers, found {value!r}")
+    found = tuple(whole(v, 0, where) for v in value)
+    if len(set(found)) != len(found):
+        raise InputError(f"{where}: a seed comes twice")
+    if max(found) >= 2**32:
+        raise InputError(f"{where}: {max(found)} is above {2**32 - 1}")
+    return found

@@ -1,0 +1,201 @@
+"""Tables that say of what circuit a condition is: stimulus, anatomy, lesions, cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from brian2 import Hz, ms, nS, pA
+from brian2.units.fundamentalunits import get_dimensions
+
+from cells.models import CELL_CLASSES, cell_class
+from cells.parameters import InputError, nearest, parse_quantity, parse_unit
+from circuits.receptors import RECEPTORS
+from circuits.runfiles import checked
+from circuits.spec import CircuitSpec, load_circuit
+from circuits.stimuli import Stimulus
+
+__all__ = ["changed_circuit", "stimulus_and_circuit"]
+
+_POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
+_PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
+               "topography": str, "receptors": dict}  # fmt: skip
+_NOT_NEGATIVE = [
+    get_dimensions(parse_unit(unit)) for unit in ("S", "S/m**2", "F/m**2", "m**2", "s")
+]
+
+
+def stimulus_and_circuit(
+    table, size: str, scale: float, where: str, folder: Path
+) -> tuple[Stimulus, CircuitSpec]:
+    """Return the stimulus of a table, and the circuit of the anatomy that has its channels.
+
+    Parameters
+    ----------
+    table : mapping
+        ``[stimulus]``.
+    size : str
+    scale : float
+    where : str
+        For messages.
+    folder : path
+        Of the run file: a picture may lie beside it.
+
+    Raises
+    ------
+    InputError
+    """
+    table = dict(checked.table(table, where))
+    if isinstance(path := table.get("path"), str) and path and not Path(path).is_absolute():
+        beside = folder / path
+        table["path"] = str(beside) if beside.is_file() and not Path(path).is_file() else path
+    shown = Stimulus.from_mapping(table, where)
+    wanted = table.get("n_x")
+    try:
+        spec = load_circuit(size, scale=scale, n_x=wanted, polarities=shown.polarities)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return Stimulus.from_mapping({**table, "n_x": spec.n_x}, where), spec
+
+
+def changed_circuit(spec: CircuitSpec, settings: Mapping, at: str) -> tuple[CircuitSpec, bool]:
+    """Return a circuit with what a condition changes, and whether its inputs fire regularly.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    settings : mapping
+        Tables of the condition.
+    at : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+    """
+    spec = _populations(spec, settings["populations"], f"{at} [populations]")
+    spec = _projections(spec, settings["projections"], f"{at} [projections]")
+    spec = _factors(spec, settings["factors"], f"{at} [factors]")
+    inputs = checked.keys(settings["inputs"], ("regular", "noise"), f"{at} [inputs]")
+    regular = checked.flag(inputs.get("regular", False), f"{at} [inputs] regular")
+    if not checked.flag(inputs.get("noise", True), f"{at} [inputs] noise"):
+        spec = spec.with_populations("*", noise_sd=0.0)
+    spec = _lesions(spec, settings["lesions"], f"{at} lesions")
+    return _cells(spec, settings["cells"], f"{at} [cells]"), regular
+
+
+def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
+    for name, changes in checked.table(table, where).items():
+        here = f"{where} '{name}'"
+        checked.keys(changes, _POPULATION, here)
+        values = {k: checked.quantity(v, _POPULATION[k], f"{here} {k}") for k, v in changes.items()}
+        for key in ("bias_sd", "noise_sd", "rate"):
+            if values.get(key, 0) < 0:
+                raise InputError(f"{here} {key}: {changes[key]} is negative; smallest valid: 0")
+        try:
+            spec = spec.with_populations(name, **values)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+    return spec
+
+
+def _projections(spec: CircuitSpec, table, where: str) -> CircuitSpec:
+    for name, changes in checked.table(table, where).items():
+        here = f"{where} '{name}'"
+        values = {}
+        for key, value in checked.keys(changes, _PROJECTION, here).items():
+            kind = _PROJECTION[key]
+            if kind is int:
+                values[key] = checked.whole(value, 1, f"{here} {key}")
+            elif kind is str:
+                values[key] = checked.text(value, f"{here} {key}")
+            elif kind is dict:
+                shares = checked.keys(value, RECEPTORS, f"{here} {key}")
+                values[key] = tuple(
+                    (name, checked.number(share, f"{here} {key} {name}"))
+                    for name, share in shares.items()
+                )
+            else:
+                values[key] = checked.quantity(value, kind, f"{here} {key}")
+        if values.get("weight", 0) < 0:
+            raise InputError(f"{here} weight: {changes['weight']}: a conductance cannot be"
+                             " negative; smallest valid: 0 nS")  # fmt: skip
+        if values.get("delay_sd", 0) < 0:
+            raise InputError(f"{here} delay_sd: {changes['delay_sd']} is negative")
+        try:
+            spec = spec.with_projection(name, **values)
+        except InputError as error:
+            raise InputError(f"{where}: {str(error).removeprefix('run: ')}") from None
+    try:
+        spec.check_indegrees()
+    except InputError as error:
+        text = str(error).removeprefix("projections.toml: ")
+        raise InputError(f"{where}: {text}") from None
+    return spec
+
+
+def _factors(spec: CircuitSpec, table, where: str) -> CircuitSpec:
+    for name, factor in checked.table(table, where).items():
+        value = checked.number(factor, f"{where} '{name}'")
+        if value < 0:
+            raise InputError(f"{where} '{name}': {factor}: a conductance cannot be negative;"
+                             " smallest valid: 0")  # fmt: skip
+        try:
+            spec = spec.scaled(name, value)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+    return spec
+
+
+def _lesions(spec: CircuitSpec, names, where: str) -> CircuitSpec:
+    if not isinstance(names, list | tuple):
+        raise InputError(f"{where}: expected a list of names, found {names!r}")
+    for name in names:
+        try:
+            spec = _lesion(spec, checked.text(name, where))
+        except InputError as error:
+            text = str(error).removeprefix(f"{where}: ")
+            raise InputError(f"{where}: {text}") from None
+    return spec
+
+
+def _lesion(spec: CircuitSpec, name: str) -> CircuitSpec:
+    if "->" in name:
+        return spec.scaled(name, 0)
+    if name == "pacing":
+        paced = [p.name for p in spec.populations if p.is_input and p.rate > 0]
+        if not paced:
+            raise InputError("'pacing': no input population has a rhythm (rate > 0)")
+        for population in paced:
+            spec = spec.with_populations(population, rate=0.0)
+        return spec
+    known = [p.name for p in spec.populations]
+    if name not in known:
+        raise InputError(f"unknown lesion '{name}'{nearest(name, ['pacing', *known])}")
+    population = spec.population(name)
+    if population.is_input and population.rate > 0:
+        return spec.with_populations(name, rate=0.0)
+    return spec.scaled(f"{name}->*", 0)
+
+
+def _cells(spec: CircuitSpec, table, where: str) -> CircuitSpec:
+    changed = list(spec.cells)
+    for name, changes in checked.table(table, where).items():
+        checked.one_of(name, CELL_CLASSES, where, "cell class")
+        parameters = cell_class(name).parameters
+        here = f"{where} {name}"
+        for key, value in checked.keys(changes, tuple(parameters), here).items():
+            if isinstance(value, bool) or not isinstance(value, str | int | float):
+                raise InputError(f"{here} {key}: {value!r} is not a quantity")
+            unit = parse_unit(parameters.parameter(key).unit)
+            try:
+                quantity = parse_quantity(value, like=unit)
+            except InputError as error:
+                raise InputError(f"{here} {key}: {error}") from None
+            if float(quantity) < 0 and get_dimensions(unit) in _NOT_NEGATIVE:
+                kind = "a conductance" if "S" in parameters.parameter(key).unit else "it"
+                raise InputError(f"{here} {key}: {value}: {kind} cannot be negative;"
+                                 " smallest valid: 0")  # fmt: skip
+            changed.append((name, key, float(quantity)))
+    return replace(spec, cells=tuple(changed))

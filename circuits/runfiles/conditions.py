@@ -1,0 +1,136 @@
+"""Conditions of a run file, each with a circuit and a plan of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from brian2 import ms
+
+from cells.integration import METHODS
+from cells.parameters import InputError
+from circuits.plan import make_plan
+from circuits.runfiles import checked
+from circuits.runfiles.blocks import blocks_of, check_blocks, pacing_of
+from circuits.runfiles.circuit import changed_circuit, stimulus_and_circuit
+from circuits.runfiles.model import BIN_MS, Condition
+from circuits.runfiles.plasticity import check_first_weights, learning_of
+from circuits.runfiles.settings import AGAIN, ONCE, Common, merged
+
+__all__ = ["condition_names", "conditions_of", "learns"]
+
+
+def conditions_of(
+    document: Mapping, common: Common, given: Mapping[str, int]
+) -> tuple[Condition, ...]:
+    """Return the conditions of a run file that are wanted, after checking all of them.
+
+    Parameters
+    ----------
+    document : mapping
+        The run file, complete.
+    common : Common
+    given : mapping of str to int
+        Cycles of the blocks, as the run file has them.
+
+    Raises
+    ------
+    InputError
+    """
+    begin, entries = common.begin, document["condition"]
+    if not isinstance(entries, list):
+        raise InputError(f"{begin} condition: expected [[condition]] tables")
+    for k, entry in enumerate(entries, 1):
+        at = f"{begin} condition {k}"
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            raise InputError(f"{at}: no key 'name'")
+        at = f"{begin} condition '{entry['name']}'"
+        for key in entry:
+            if key in ONCE and key not in ("name", "source"):
+                raise InputError(f"{at}: '{key}' is the same in all conditions;"
+                                 f" valid here: {', '.join(AGAIN)}")  # fmt: skip
+        checked.keys(entry, ("name", "meaning", *AGAIN), at)
+        check_blocks(entry, given, at)
+    entries = entries or [{"name": "baseline"}]
+    names = [entry["name"] for entry in entries]
+    if len(set(names)) != len(names):
+        raise InputError(f"{begin} condition: a name comes twice")
+    for name in common.wanted:
+        checked.one_of(name, names, begin, "condition")
+    base = {key: document.get(key, {}) for key in AGAIN} | {
+        "plasticity": document.get("plasticity")
+    }
+    found = []
+    for entry in entries:
+        at = f"{begin} condition '{entry['name']}'"
+        settings = merged(base, entry, at)
+        at = f"{at}:" if document["condition"] else begin
+        one = _condition(settings, entry["name"], str(entry.get("meaning", "")), common, at)
+        if found and one.spec.channels != found[0].spec.channels:
+            raise InputError(
+                f"{begin} condition '{one.name}': {one.spec.channels} channels, but"
+                f" '{found[0].name}' has {found[0].spec.channels}; n_x and polarities must agree"
+            )
+        found.append(one)
+    _check_wiring(found, begin)
+    return tuple(c for c in found if common.wants(c.name))
+
+
+def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: str) -> Condition:
+    """Return a condition from the merged tables of the file and of the condition itself."""
+    cycle = common.cycle
+    stimulus, spec = stimulus_and_circuit(
+        settings["stimulus"], common.size, common.scale, f"{at} [stimulus]", common.folder
+    )
+    spec, regular = changed_circuit(spec, settings, at)
+    where = f"{at} [integration]"
+    integration = checked.keys(settings["integration"], ("method", "dt", "threads"), where)
+    here = f"{at} [plasticity]"
+    learning, trained = learning_of(settings["plasticity"], spec, cycle, here, common.folder)
+    if trained is not None and common.wants(name):
+        check_first_weights(trained, learning, spec, common.seeds, name, here)
+    blocks = blocks_of(settings, spec, common, at)
+    pacing = pacing_of(settings["pacing"], f"{at} [pacing]")
+    method = checked.one_of(integration.get("method", "staggered"), tuple(METHODS), where, "method")
+    dt = integration.get("dt")
+    dt = None if dt is None else checked.quantity(dt, ms, f"{where} dt")
+    threads = checked.whole(integration.get("threads", 1), 1, f"{where} threads")
+    try:
+        plan = make_plan(
+            spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt, learning=learning,
+            noted_ms=cycle.length, threads=threads,
+        )  # fmt: skip
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return Condition(
+        name, meaning, spec, plan, stimulus, regular, tuple(settings["lesions"]), blocks, learning,
+        trained, pacing,
+    )  # fmt: skip
+
+
+def _check_wiring(found: Sequence[Condition], begin: str) -> None:
+    """Raise if a projection that learns has other synapses in another condition."""
+    known: dict[str, tuple] = {}
+    for condition in found:
+        for number in condition.learning.chosen(condition.spec) if condition.learning else ():
+            p = condition.spec.projections[number]
+            mine = p.indegree, p.topography
+            first, other = known.setdefault(p.name, (condition.name, mine))
+            if mine != other:
+                raise InputError(
+                    f"{begin} condition '{condition.name}': '{p.name}' learns with indegree"
+                    f" {mine[0]} and topography '{mine[1]}', but in '{first}' with {other[0]} and"
+                    f" '{other[1]}'; they must agree"
+                )
+
+
+def condition_names(document: Mapping) -> list[str]:
+    """Return the names of all conditions; a file without any has one, the baseline."""
+    return [entry["name"] for entry in document["condition"]] or ["baseline"]
+
+
+def learns(document: Mapping) -> bool:
+    """Tell if any condition has plasticity."""
+    entries = document["condition"]
+    entries = entries if isinstance(entries, list) else []
+    tables = [document, *(entry for entry in entries if isinstance(entry, Mapping))]
+    return any("plasticity" in table for table in tables)

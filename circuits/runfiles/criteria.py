@@ -1,0 +1,78 @@
+"""Criteria of a run file: what must come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cells.parameters import InputError, nearest
+from circuits.runfiles import checked
+
+__all__ = ["criteria_of", "measurable"]
+
+_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max",
+              "unit")  # fmt: skip
+
+
+def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[dict, ...]:
+    """Return the criteria of the tables ``[[criteria]]``.
+
+    Parameters
+    ----------
+    entries : list of mapping
+    where : str
+        For messages.
+    conditions : sequence of str or None
+        Names of all conditions; None where an experiment has none.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(entries, list):
+        raise InputError(f"{where}: expected [[criteria]] tables")
+    seen = set()
+    for k, entry in enumerate(entries, 1):
+        here = f"{where} {k}"
+        checked.keys(entry, _CRITERION, here)
+        for key in ("id", "claim", "observable"):
+            if not isinstance(entry.get(key), str) or not entry[key]:
+                raise InputError(f"{here}: no key '{key}'")
+        here = f"{where} '{entry['id']}'"
+        if entry["id"] in seen:
+            raise InputError(f"{here}: the id comes twice")
+        seen.add(entry["id"])
+        given = [key for key in ("min", "max") if key in entry]
+        bounds = [checked.number(entry[key], f"{here} {key}") for key in given]
+        if not bounds:
+            raise InputError(f"{here}: needs 'min' or 'max'")
+        if bounds[0] > bounds[-1]:
+            raise InputError(f"{here}: 'min' is above 'max'")
+        if not isinstance(entry.get("args", {}), Mapping):
+            raise InputError(f"{here} args: expected a table")
+        if conditions is not None:
+            for key, valid in (("condition", ("*", *conditions)), ("reference", conditions)):
+                name = entry.get(key)
+                if name is not None and name not in valid:
+                    raise InputError(
+                        f"{here}: unknown condition '{name}'{nearest(name, conditions)}"
+                    )
+    return tuple(entries)
+
+
+def measurable(criteria: Iterable[Mapping], conditions: Sequence[str], first: str) -> tuple:
+    """Return the criteria that can be judged where only some conditions were run.
+
+    Parameters
+    ----------
+    criteria : iterable of mapping
+    conditions : sequence of str
+        That were run.
+    first : str
+        First condition of the run file, which a criterion without ``condition`` means.
+    """
+    have = {"*", *conditions}
+    return tuple(
+        c
+        for c in criteria
+        if (c.get("condition") or first) in have and (c.get("reference") or "*") in have
+    )

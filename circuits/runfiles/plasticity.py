@@ -1,0 +1,143 @@
+"""The table ``[plasticity]``: what learns, and from which first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from brian2 import ms
+
+from cells.parameters import InputError, parse_unit
+from circuits.learning import OWN, Learning, Trained
+from circuits.plasticity.rules import RULES, rule
+from circuits.runfiles import checked
+from circuits.runfiles.model import BIN_MS, Cycle
+from circuits.spec import CircuitSpec
+
+__all__ = ["check_first_weights", "learning_of"]
+
+_PLASTICITY = (*(field.name for field in fields(Learning)), "weights", "snapshot", "condition")
+
+
+def learning_of(
+    table, spec: CircuitSpec, cycle: Cycle, where: str, folder: Path
+) -> tuple[Learning | None, Trained | None]:
+    """Return what learns, and where its first weights come from.
+
+    Parameters
+    ----------
+    table : mapping or None
+        ``[plasticity]``; without it nothing learns.
+    spec : CircuitSpec
+    cycle : Cycle
+    where : str
+        For messages.
+    folder : path
+        Of the run file: the run that is gone on from may lie beside it.
+
+    Raises
+    ------
+    InputError
+    """
+    if table is None:
+        return None, None
+    checked.keys(table, _PLASTICITY, where)
+    default = Learning()
+    values = {}
+    for key in ("rule", "efficacy", "timing"):
+        values[key] = checked.text(table.get(key, getattr(default, key)), f"{where} {key}")
+    checked.one_of(values["rule"], tuple(RULES), f"{where} rule:", "rule")
+    for key in ("rate", "start", "start_sd", "gain", "bounds", "rise"):
+        values[key] = checked.number(table.get(key, getattr(default, key)), f"{where} {key}")
+    for key in ("gate", "lag"):
+        own = table.get(key, f"{getattr(default, key)} ms")
+        values[key] = checked.quantity(own, ms, f"{where} {key}")
+    own = checked.table(table.get("own", {}), f"{where} own")
+    values["own"] = tuple(
+        (name, tuple(_own(numbers, f"{where} own '{name}'"))) for name, numbers in own.items()
+    )
+    names = table.get("projections", list(default.projections))
+    if not isinstance(names, list | tuple) or not names:
+        raise InputError(f"{where} projections: expected a list of names, found {names!r}")
+    values["projections"] = tuple(checked.text(name, f"{where} projections") for name in names)
+    parameters = rule(values["rule"]).table
+    changed = []
+    here = f"{where} values"
+    for key, value in checked.keys(table.get("values", {}), tuple(parameters), here).items():
+        unit = parameters.parameter(key).unit
+        unit = None if unit == "1" else parse_unit(unit)
+        changed.append((key, checked.quantity(value, unit, f"{here} {key}")))
+    try:
+        learning = Learning(**values, values=tuple(changed))
+        learning.chosen(spec)
+        if learning.gated_by_cycle:
+            _check_gate(learning.gate, cycle)
+    except InputError as error:
+        raise InputError(f"{where} {error}") from None
+    source = {key: checked.text(table.get(key, ""), f"{where} {key}") for key in _PLASTICITY[-3:]}
+    if not source["weights"]:
+        for key in _PLASTICITY[-2:]:
+            if source[key]:
+                raise InputError(f"{where} {key}: needs 'weights', the folder of a finished run")
+        return learning, None
+    path = Path(source["weights"])
+    if not path.is_absolute() and not path.exists() and (folder / path).exists():
+        path = folder / path
+    return learning, Trained(str(path), source["snapshot"], source["condition"])
+
+
+def _check_gate(gate: float, cycle: Cycle) -> None:
+    last = cycle.length - BIN_MS
+    near = min(max(round(gate / BIN_MS) * BIN_MS, 0.0), last)
+    if not 0 <= gate <= last:
+        raise InputError(
+            f"gate: {gate:g} ms; valid in a cycle of {cycle.length:g} ms: 0 to {last:g} ms"
+        )
+    if abs(gate - near) > 1e-9:
+        raise InputError(
+            f"gate: {gate:g} ms is no multiple of {BIN_MS:g} ms; nearest valid: {near:g} ms"
+        )
+
+
+def _own(numbers, where: str) -> list[tuple[str, float]]:
+    numbers = checked.keys(numbers, OWN, where)
+    return [(key, checked.number(value, f"{where} {key}")) for key, value in numbers.items()]
+
+
+def check_first_weights(
+    trained: Trained,
+    learning: Learning,
+    spec: CircuitSpec,
+    seeds: Sequence[int],
+    name: str,
+    where: str,
+) -> None:
+    """Raise, before anything runs, if the first weights of a seed are not to be had.
+
+    Parameters
+    ----------
+    trained : Trained
+    learning : Learning
+    spec : CircuitSpec
+    seeds : sequence of int
+    name : str
+        Of the condition.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+    """
+    mine = [spec.projections[k].name for k in learning.chosen(spec)]
+    for seed in seeds:
+        try:
+            found = trained.read(seed, name)
+        except InputError as error:
+            raise InputError(f"{where} {error}") from None
+        if not set(found) & set(mine):
+            raise InputError(
+                f"{where} weights: {trained.folder}: has weights of {', '.join(found) or 'none'},"
+                f" but here {', '.join(mine)} learns"
+            )

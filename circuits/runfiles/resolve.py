@@ -1,0 +1,140 @@
+"""From a run file, and what the command line says, to a run that is checked and complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cells.parameters import InputError
+from circuits.device import DEVICES
+from circuits.runfiles import checked
+from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
+from circuits.runfiles.catalogue import find_run, read_run
+from circuits.runfiles.conditions import condition_names, conditions_of, learns
+from circuits.runfiles.criteria import criteria_of, measurable
+from circuits.runfiles.model import Cycle, Run
+from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
+from circuits.spec import SIZES
+
+__all__ = ["resolve"]
+
+EXPERIMENTS = ("circuit", "synapse")
+
+
+def resolve(
+    path: Path | str,
+    *,
+    size: str | None = None,
+    device: str | None = None,
+    seeds: Sequence[int] | str | None = None,
+    cycles: int | None = None,
+    conditions: Sequence[str] | None = None,
+    replicas: int | None = None,
+    settings: Iterable[str] = (),
+) -> Run:
+    """Read a run file and check all of it.
+
+    Parameters
+    ----------
+    path : path or str
+        A file, or the name of one that comes along.
+    size, device : str, optional
+    seeds : sequence of int or str, optional
+    cycles : int, optional
+        Go before what the file says.
+    conditions : sequence of str, optional
+        Run only these.
+    replicas : int, optional
+        Goes before what the file says.
+    settings : iterable of str
+        See `circuits.runfiles.settings.apply_settings`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        One line that names the file, the key and the nearest valid choice.
+    """
+    path = find_run(path)
+    document = apply_settings(read_run(path), settings)
+    begin = f"{path.name}:"
+    experiment = document.get("experiment", "circuit")
+    checked.one_of(experiment, EXPERIMENTS, begin, "experiment")
+    for key, value in (
+        ("size", size), ("device", device), ("seeds", seeds), ("replicas", replicas),
+    ):  # fmt: skip
+        if value is not None:
+            document[key] = list(value) if key == "seeds" and not isinstance(value, str) else value
+    document.setdefault("name", path.stem)
+    if experiment == "synapse":
+        return _resolve_synapse(document, path, cycles, conditions)
+    checked.keys(document, (*ONCE, *AGAIN), path.name)
+    if document.get("blocks") and "count" in (document.get("cycle") or ()):
+        raise InputError(f"{begin} [cycle] count: with blocks it is the sum of their cycles;"
+                         " leave it out")  # fmt: skip
+    document = complete({"experiment": experiment, **document})
+    given = block_cycles(document, begin)
+    blocks = given
+    if cycles is not None:
+        blocks = scaled(given, checked.whole(cycles, 1, "--cycles"))
+    if given:
+        for name, n in blocks.items():
+            document["blocks"][name]["cycles"] = n
+        cycles = sum(blocks.values())
+    if cycles is not None and isinstance(document["cycle"], dict):
+        document["cycle"]["count"] = cycles
+    for key in ("name", "claim", "source"):
+        checked.text(document[key], f"{begin} {key}")
+    if not document["name"] or set(document["name"]) & set("/\\\0") or document["name"][0] == ".":
+        raise InputError(f"{begin} name: '{document['name']}' is no file name")
+    checked.one_of(document["size"], SIZES, f"{begin} size", "size")
+    checked.one_of(document["device"], DEVICES, f"{begin} device", "device")
+    if not checked.number(document["scale"], f"{begin} scale") > 0:
+        raise InputError(f"{begin} scale: {document['scale']} is not above 0")
+    document["seeds"] = list(checked.seeds(document["seeds"], f"{begin} seeds"))
+    copies = checked.whole(document.get("replicas", 1), 1, f"{begin} replicas")
+    cycle = cycle_of(document["cycle"], f"{begin} [cycle]")
+    if not given and learns(document):
+        blocks = {"all": cycle.count}
+    common = Common(
+        begin, path.parent, document["size"], float(document["scale"]), document["seeds"], cycle,
+        blocks, tuple(conditions or ()),
+    )  # fmt: skip
+    resolved = conditions_of(document, common, given)
+    names = [c.name for c in resolved]
+    criteria = criteria_of(document["criteria"], f"{begin} criterion", condition_names(document))
+    criteria = measurable(criteria, names, condition_names(document)[0])
+    return Run(
+        path.name, experiment, document["name"], document["claim"], document["source"],
+        document["size"], float(document["scale"]), tuple(document["seeds"]), document["device"],
+        cycle, resolved, criteria, document, copies,
+    )  # fmt: skip
+
+
+def _resolve_synapse(document, path, cycles, conditions) -> Run:
+    from circuits.plasticity import biophysical
+    from circuits.plasticity.bench import DEVICES as BENCH_DEVICES
+    from circuits.plasticity.bench import validate
+
+    begin = f"{path.name}:"
+    if cycles is not None or conditions:
+        raise InputError(f"{begin} a synapse run has no cycles or conditions to choose from")
+    # the abstract rules run in numpy whatever the device, and have no size
+    size = document.pop("size", "tiny")
+    checked.one_of(size, SIZES, f"{begin} size", "size")
+    device = document.pop("device", "numpy")
+    valid = [d for d in DEVICES if d in BENCH_DEVICES or d == "cython"]
+    checked.one_of(device, valid, f"{begin} device", "device")
+    seeds = checked.seeds(document.get("seeds", [1]), f"{begin} seeds")
+    document["seeds"] = list(seeds)
+    validate(document, path.name)
+    biophysical.validate(document, path.name)
+    criteria = criteria_of(document.get("criteria", []), f"{begin} criterion", None)
+    return Run(
+        path.name, "synapse", str(document["name"]), str(document.get("claim", "")),
+        str(document.get("source", "")), size, 1.0, seeds,
+        "numpy" if device == "cython" else device, Cycle(), (), criteria, document,
+    )  # fmt: skip

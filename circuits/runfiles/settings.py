@@ -1,0 +1,164 @@
+"""Tables of a run file put together: defaults, ``--set``, and what a condition says again."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from cells.parameters import InputError
+from circuits.learning import Learning
+from circuits.runfiles.model import Cycle
+
+__all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merged"]
+
+# what a run file says once, and what a condition may say again for itself
+ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "device",
+        "replicas", "cycle", "condition", "criteria")  # fmt: skip
+AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
+         "lesions", "plasticity", "blocks", "pacing")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all conditions of a run file have in common.
+
+    Attributes
+    ----------
+    begin : str
+        Of messages: the name of the file.
+    folder : path
+        Of the file.
+    size : str
+    scale : float
+    seeds : sequence of int
+    cycle : Cycle
+    blocks : mapping of str to int
+        Cycles of each block.
+    wanted : tuple of str
+        Names of the conditions to run; empty: all.
+    """
+
+    begin: str
+    folder: Path
+    size: str
+    scale: float
+    seeds: Sequence[int]
+    cycle: Cycle
+    blocks: Mapping[str, int]
+    wanted: tuple[str, ...] = ()
+
+    def wants(self, condition: str) -> bool:
+        """Tell if a condition is to be run."""
+        return not self.wanted or condition in self.wanted
+
+
+def apply_settings(document: Mapping, settings: Iterable[str]) -> dict:
+    """Return a run file with ``key=value`` settings applied.
+
+    Parameters
+    ----------
+    document : mapping
+    settings : iterable of str
+        The key is a dotted TOML key, the value is TOML or bare text: ``stimulus.contrast=0.5``,
+        ``projections."V1.L5IB->TRC".weight=30 nS``.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        For a setting that is no assignment.
+    """
+    result = copy.deepcopy(dict(document))
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if '"' in key and key.count('"') % 2:
+            # an equals sign within a quoted key
+            key, equals, value = setting.rpartition("=")
+        if not equals or not key.strip():
+            raise InputError(f"--set {setting}: expected key=value")
+        try:
+            change = tomllib.loads(f"{key} = {value}")
+        except tomllib.TOMLDecodeError:
+            quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
+            try:
+                change = tomllib.loads(f'{key} = "{quoted}"')
+            except tomllib.TOMLDecodeError:
+                raise InputError(f"--set {setting}: '{key.strip()}' is no dotted key") from None
+        _merge(result, change, f"--set {setting}")
+    return result
+
+
+def _merge(into: dict, change: Mapping, where: str) -> None:
+    for key, value in change.items():
+        if isinstance(value, Mapping):
+            inner = into.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise InputError(f"{where}: '{key}' is no table")
+            _merge(inner, value, where)
+        else:
+            into[key] = value
+
+
+def complete(document: Mapping) -> dict:
+    """Return the document with every default that it leaves out."""
+    default = Cycle()
+    found = {
+        "size": "tiny",
+        "scale": 1.0,
+        "seeds": [1],
+        "device": "cpp",
+        "claim": "",
+        "source": "",
+        **{key: {} for key in ("stimulus", "populations", "projections", "factors", "cells")},
+        "integration": {"method": "staggered"},
+        "inputs": {"regular": False, "noise": True},
+        "lesions": [],
+        "condition": [],
+        "criteria": [],
+        **copy.deepcopy(dict(document)),
+    }
+    cycle = found.get("cycle", {})
+    if isinstance(cycle, dict):
+        standard = {f.name: getattr(default, f.name) for f in fields(Cycle)} | {"length": "200 ms"}
+        found["cycle"] = standard | cycle
+    return found
+
+
+def _other_rule(base, own) -> bool:
+    """Tell if a condition has another rule, of which the parameters in ``base`` are none."""
+    if not (isinstance(base, dict) and isinstance(own, Mapping)):
+        return False
+    before = base.get("rule", Learning().rule)
+    return own.get("rule", before) != before
+
+
+def merged(base: Mapping, own: Mapping, where: str) -> dict:
+    """Return the tables of a condition.
+
+    Parameters
+    ----------
+    base : mapping
+        Tables of the whole file, one for each of `AGAIN`.
+    own : mapping
+        What the condition says again.
+    where : str
+        For messages.
+    """
+    settings = {key: copy.deepcopy(base[key]) for key in AGAIN}
+    settings["plasticity"] = settings["plasticity"] or ({} if "plasticity" in own else None)
+    if _other_rule(settings["plasticity"], own.get("plasticity")):
+        settings["plasticity"].pop("values", None)
+    for key in AGAIN:
+        if key not in own:
+            continue
+        if key == "lesions" or not isinstance(own[key], Mapping):
+            settings[key] = own[key]
+        elif isinstance(settings[key], dict):
+            _merge(settings[key], own[key], where)
+    return settings
