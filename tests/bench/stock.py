@@ -13,7 +13,7 @@ from brian2 import Network, NeuronGroup, Quantity, SpikeMonitor, Synapses, Timed
 
 from cells.models import cell_class
 from circuits.assemble import cells_of
-from circuits.plan import SLOW_CLOCK_MS, TAU_NOISE_MS, group_of
+from circuits.plan import SLOW_CLOCK_MS, TAU_NOISE_MS, cell_parameters, group_of
 from circuits.plasticity.rules import rule
 from circuits.receptors import conductance, receptor_equations
 from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
@@ -124,6 +124,12 @@ def make(condition, arrays) -> tuple[Network, dict[str, SpikeMonitor]]:
                 events={"learn": learn} if "post" in role else None,
             )  # fmt: skip
             group.run_regularly(_NOISE, dt=SLOW_CLOCK_MS * ms)
+        if not population.is_input:
+            conductances = condition.plan.group(group_of(population)).conductances
+            shared = cell_parameters(spec, population, conductances, condition.plan.dt_ms)
+            for variable, value in shared.items():
+                if variable in group.variables:
+                    _put(group, variable, np.full(n, value))
         for key, values in arrays.items():
             of, _, variable = key.partition(".")
             if of == group_of(population) and variable in group.variables:
