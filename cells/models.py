@@ -216,6 +216,11 @@ def cell_class(name: str) -> CellClass:
         raise InputError(f"unknown cell class '{name}'{nearest(name, CELL_CLASSES)}") from None
 
 
+@cache
+def _equations(model: CellModel) -> Equations:
+    return Equations(model.equations())
+
+
 def steady_state(cell: CellClass, v: float | Sequence[float]) -> dict[str, np.ndarray]:
     """Return the steady state of every gate and calcium pool with all potentials held at ``v``.
 
@@ -231,7 +236,7 @@ def steady_state(cell: CellClass, v: float | Sequence[float]) -> dict[str, np.nd
         In SI units; also ``"current"``, the net inward ionic current per compartment summed over
         their areas in ampere, whose root is the resting potential of an isopotential cell.
     """
-    equations = Equations(cell.model.equations())
+    equations = _equations(cell.model)
     values = {name: float(quantity) for name, quantity in cell.parameters.items()}
     v = np.asarray(v, dtype=float)
     values |= {part.v: v for part in cell.model.compartments}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 from brian2 import Hz, Quantity, pA
@@ -367,10 +368,17 @@ def load_circuit(
         raise InputError(f"unknown size '{size}'{nearest(size, SIZES)}")
     if not scale > 0:
         raise InputError(f"scale {scale}; must be above 0")
-    anatomy = Path(anatomy)
-    populations = _populations(anatomy / "populations.toml", size, scale)
-    names = {p.name for p in populations}
-    projections = _projections(anatomy / "projections.toml", size, names)
-    spec = CircuitSpec(size, n_x or _POSITIONS[size], tuple(polarities), populations, projections)
+    files = tuple(Path(anatomy) / name for name in ("populations.toml", "projections.toml"))
+    # a run file asks for the same circuit again in every condition and block
+    written = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+    return _load(size, scale, n_x or _POSITIONS[size], tuple(polarities), files, written)
+
+
+@lru_cache(maxsize=32)
+def _load(size, scale, n_x, polarities, files, written) -> CircuitSpec:
+    """Read and check; ``written`` (when the files were) is part of what is remembered."""
+    populations = _populations(files[0], size, scale)
+    projections = _projections(files[1], size, {p.name for p in populations})
+    spec = CircuitSpec(size, n_x, polarities, populations, projections)
     spec.check_indegrees()
     return spec

@@ -1,4 +1,8 @@
-"""The command line: ``python -m tests.bench [--parts a,b,...] [--quick] [--sizes ...]``."""
+"""The command line: ``python -m tests.bench [--parts a,b,...] [--quick] [--sizes ...]``.
+
+What is compared runs side by side within a part. A part that is measured again replaces itself
+alone: the others of the table stay, each with its own date, commit and load.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +46,6 @@ def main(arguments: list[str] | None = None) -> int:
     context = Context(options.quick, tuple(sizes))
     modules = {name: importlib.import_module(f"tests.bench.parts.{name}") for name in PARTS}
     document = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        **commit(),
         "quick": options.quick,
         "machine": machine(),
         "parts": {
@@ -51,11 +53,15 @@ def main(arguments: list[str] | None = None) -> int:
             for name, module in modules.items()
         },
     }
+    table.keep(document, options.out)
     failed = False
     for name in chosen:
-        part = document["parts"][name]
+        part = document["parts"][name] = {
+            "title": modules[name].TITLE, "state": "cut off", "rows": [],
+            "started": datetime.now(UTC).isoformat(timespec="seconds"), **commit(),
+            "load": " ".join(f"{x:.2f}" for x in os.getloadavg()),
+        }  # fmt: skip
         start = time.perf_counter()
-        part["state"] = "cut off"
         table.write(document, options.out)
         print(f"== {name}: {part['title']}", file=sys.stderr, flush=True)
         try:

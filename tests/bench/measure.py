@@ -157,7 +157,7 @@ def cost_at(error: float, errors: Sequence[float], costs: Sequence[float]) -> tu
 
 
 def machine() -> dict[str, str]:
-    """Return processor, cores, memory, compiler, load and the versions of packages."""
+    """Return processor, cores, memory, compiler and the versions of packages."""
     found = {"system": f"{platform.system()} {platform.machine()}", "cores": str(os.cpu_count())}
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -166,7 +166,6 @@ def machine() -> dict[str, str]:
         found["memory"] = f"{memory / 2**20:.0f} GiB"
     except (OSError, StopIteration, ValueError, IndexError):
         found["processor"] = platform.processor()
-    found["load at start"] = " ".join(f"{x:.2f}" for x in os.getloadavg())
     found["python"] = platform.python_version()
     try:
         done = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)

@@ -87,6 +87,18 @@ def write(document: dict, folder: Path = FOLDER) -> None:
         partial.replace(folder / name)
 
 
+def keep(document: dict, folder: Path = FOLDER) -> None:
+    """Take over the parts of an earlier table, if it is of the same machine and thoroughness."""
+    try:
+        earlier = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if all(earlier.get(key) == document[key] for key in ("quick", "machine")):
+        document["parts"] |= {
+            name: part for name, part in earlier["parts"].items() if name in document["parts"]
+        }
+
+
 def _line(row: dict) -> str:
     target = ""
     if "at_least" in row:
@@ -120,7 +132,7 @@ def markdown(document: dict) -> str:
             why.append("small sizes and few rounds (--quick)")
         lines += [f"**Partial: {'; '.join(why)}.**", ""]
     lines += [
-        "Written by `make bench`. Things that are compared ran side by side in this call, in turn;",
+        "Written by `make bench`. Things that are compared ran side by side, in turn, in one call;",
         "a ratio is taken within each round, and its median and range over the rounds is given.",
         "Times are CPU seconds of child processes (rusage), one thread, unless it says otherwise.",
         "",
@@ -141,7 +153,11 @@ def markdown(document: dict) -> str:
         for title, table in part.get("tables", {}).items():
             lines += [f"{title}:", "", *_plain(table), ""]
         if "seconds" in part:
-            lines += [f"Took {part['seconds']:.0f} s.", ""]
+            lines += [
+                f"Took {part['seconds']:.0f} s; {part['started']}, commit {part['commit'][:9]},"
+                f" load before it {part['load']}.",
+                "",
+            ]
     return "\n".join(lines)
 
 

@@ -95,6 +95,24 @@ def test_verdicts_and_table(tmp_path):
     )
 
 
+def test_a_part_that_is_measured_again_replaces_itself_alone(tmp_path):
+    def document(quick, **parts):
+        parts = {name: {"title": "t", "state": state, "rows": []} for name, state in parts.items()}
+        return {"quick": quick, "machine": {"cores": "2"}, "parts": parts}
+
+    table.write(document(False, a="done", b="failed", gone="done"), tmp_path)
+    new = document(False, a="not measured", b="not measured")
+    table.keep(new, tmp_path)
+    assert {name: part["state"] for name, part in new["parts"].items()} == {
+        "a": "done", "b": "failed"
+    }  # fmt: skip
+    for other in (document(True, a="not measured"), document(False, a="not measured")):
+        other["machine"] = {"cores": "2" if other["quick"] else "64"}
+        table.keep(other, tmp_path)
+        assert other["parts"]["a"]["state"] == "not measured"
+    table.keep(new, tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [

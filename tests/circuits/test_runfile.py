@@ -99,11 +99,23 @@ name = "c"
 stimulus = { contrast = 0.25, image = "coins", step = 0 }
 factors = { "*" = 2.0 }
 inputs = { regular = true, noise = false }
-cells.L5IB = { g_c = "1 nS" }
 """
     run = resolve(write(text))
     other = resolve(write(text), seeds="9", cycles=40)
     assert len({c.plan.digest for c in (*run.conditions, *other.conditions)}) == 1
+
+
+def test_cell_parameters_that_change_make_one_program_for_all_of_their_values(write):
+    text = "".join(
+        f'[[condition]]\nname = "{name}"\n{cells}\n'
+        for name, cells in (
+            ("none", ""),
+            ("low", 'cells.L5IB = { g_c = "1 nS" }'),
+            ("high", 'cells.L5IB = { g_c = "3 nS" }'),
+        )
+    )
+    none, low, high = (c.plan.digest for c in resolve(write(text)).conditions)
+    assert low == high != none
 
 
 def test_integration_of_a_condition_makes_another_program(write):
