@@ -9,8 +9,9 @@ from cells.integration import METHODS
 from cells.models import CELL_CLASSES, cell_class, steady_state
 from cells.physiology import resting_potential
 
-DRIVES = 16
-_LARGEST = 0.02  # A/m2 of membrane, 2 uA/cm2
+DRIVES = 64
+_CURRENTS = np.geomspace(20e-12, 2e-9, DRIVES)  # A
+_LARGEST = 4.0  # of the rheobase
 
 
 def make(method: str) -> tuple[Network, dict[str, SpikeMonitor]]:
@@ -42,14 +43,29 @@ def make(method: str) -> tuple[Network, dict[str, SpikeMonitor]]:
             setattr(group, part.v, rest * volt)
             if not plain:
                 setattr(group, f"{part.v}_last", rest * volt)
-        area = float(cell.parameters["area"])
-        drive = np.linspace(0.1, 1.0, DRIVES) * _LARGEST * area
-        setattr(group, parts[0].injected, drive * amp)
+        setattr(group, parts[0].injected, _CURRENTS * amp)
         monitors[name] = SpikeMonitor(group, name=f"spikes_{name}")
         network.add(group, monitors[name])
     return network, monitors
 
 
-def counts(spikes: dict, start: float) -> dict[str, int]:
-    """Return the spikes of each class from ``start`` (s) on."""
-    return {name: int((time >= start).sum()) for name, (_, time) in spikes.items()}
+def driven(spikes: dict, start: float) -> dict[str, np.ndarray]:
+    """Return the cells of each class whose current is 1 to `_LARGEST` times the rheobase.
+
+    The rheobase is the smallest of the currents at which a cell fires from ``start`` (s) on.
+    """
+    found = {}
+    for name, (index, time) in spikes.items():
+        low = index[time >= start].min()
+        found[name] = np.flatnonzero(
+            (np.arange(DRIVES) >= low) & (_CURRENTS <= _LARGEST * _CURRENTS[low])
+        )
+    return found
+
+
+def counts(spikes: dict, start: float, cells: dict) -> dict[str, int]:
+    """Return the spikes from ``start`` (s) on of the chosen cells of each class."""
+    return {
+        name: int((np.isin(index, cells[name]) & (time >= start)).sum())
+        for name, (index, time) in spikes.items()
+    }

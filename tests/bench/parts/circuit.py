@@ -72,10 +72,13 @@ def _isolated(context: Context) -> Iterator[Row | tuple]:
         folders[method] = context.folder / f"isolated-{method}"
         standalone.build(folders[method], isolated.make, method, fast=method != "exponential_euler")
 
-    def counts(method, dt_ms):
-        spikes = standalone.launch(folders[method], dt_ms=dt_ms, duration=duration)[1]
-        return isolated.counts(spikes, start=0.5)
+    def spikes(method, dt_ms):
+        return standalone.launch(folders[method], dt_ms=dt_ms, duration=duration)[1]
 
+    def counts(method, dt_ms):
+        return isolated.counts(spikes(method, dt_ms), 0.5, cells)
+
+    cells = isolated.driven(spikes("rk4", 0.025), 0.5)
     reference = counts("rk4", 0.025)
     runs = {
         "ours 0.1 ms": counts("staggered", 0.1),
@@ -85,13 +88,13 @@ def _isolated(context: Context) -> Iterator[Row | tuple]:
     table = [
         {
             "cell": name,
-            "rate of rk4 0.025 ms (Hz)": reference[name] / isolated.DRIVES / (duration - 0.5),
+            "rate of rk4 0.025 ms (Hz)": reference[name] / cells[name].size / (duration - 0.5),
             **{run: f"{100 * (found[name] / reference[name] - 1):+.2f} %"
                for run, found in runs.items()},
         }
         for name in CELL_CLASSES
     ]  # fmt: skip
-    yield "Isolated cells at fixed drives: rate error against rk4 0.025 ms", table
+    yield "Isolated cells at 1 to 4 times their rheobase: rate error against rk4 0.025 ms", table
     for run, found in runs.items():
         yield Row(
             f"isolated cells, largest rate error of any type, {run}",

@@ -47,6 +47,7 @@ def static(circuit: Circuit) -> Circuit:
             )  # fmt: skip
             efficacy = arrays.pop(f"{s.name}.efficacy")
             arrays.pop(f"{s.name}.w")
+            arrays.pop(f"{s.name}.factor")
             for c in s.conductances:
                 key = f"{s.name}.{c.weight}"
                 arrays[key] = arrays[key] * efficacy
@@ -66,8 +67,8 @@ def with_form(circuit: Circuit, form: str) -> Circuit:
     """
     plan, learning = circuit.condition.plan, circuit.condition.learning
     code = rule(learning.rule).brian2(
-        form=form, traces="neuron", lr="learning_rate(t)", tag=_TAG, bounds=learning.bounds,
-        gate=0 * ms,
+        form=form, traces="neuron", lr="learning_rate(t, copy_post)", tag=_TAG,
+        bounds=learning.bounds, gate=0 * ms,
     )  # fmt: skip
     groups = {g.name: g for g in plan.groups}
     synapses = []
@@ -97,6 +98,7 @@ def with_form(circuit: Circuit, form: str) -> Circuit:
                         *weights,
                         _literal(code.synapse_model, code.namespace),
                         "efficacy : 1",
+                        "factor : 1 (constant)",
                     ]
                 ),
             )  # fmt: skip
@@ -134,7 +136,7 @@ def rows(context: Context) -> Iterator[Row | tuple]:
             del circuits[name]
     duration = 1.0 if context.quick else 5.0
     found = interleaved({n: (lambda c=c: c.cost(duration)) for n, c in circuits.items()},
-                        context.rounds)  # fmt: skip
+                        context.rounds + 2)  # fmt: skip
     plastic = sum(s.n for s in exact.plan.synapses if s.plastic)
     still = _rate(circuits["static"])
     for name, circuit in circuits.items():
