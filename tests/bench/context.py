@@ -37,7 +37,7 @@ class Context:
     @property
     def rounds(self) -> int:
         """Interleaved rounds of a timing."""
-        return 3
+        return 3 if self.quick else 5
 
     @property
     def largest(self) -> str:

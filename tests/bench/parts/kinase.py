@@ -136,7 +136,7 @@ def rows(context: Context) -> Iterator[Row | tuple]:
             del circuits[name]
     duration = 1.0 if context.quick else 5.0
     found = interleaved({n: (lambda c=c: c.cost(duration)) for n, c in circuits.items()},
-                        context.rounds + 2)  # fmt: skip
+                        context.rounds)  # fmt: skip
     plastic = sum(s.n for s in exact.plan.synapses if s.plastic)
     still = _rate(circuits["static"])
     for name, circuit in circuits.items():
