@@ -151,11 +151,9 @@ def _over_parameters(terms, parameters) -> list:
 
     found = [sympy.fraction(sympy.together(keep(term))) for term in terms]
     common = sympy.lcm_list([d for _, d in found])
+    shared = sorted(parameters & common.free_symbols, key=str)
     back = {dummy: expression for expression, dummy in names.items()}
-    above = [
-        sympy.collect(n * sympy.cancel(common / d), list(parameters & common.free_symbols))
-        for n, d in found
-    ]
+    above = [sympy.collect(n * sympy.cancel(common / d), shared) for n, d in found]
     return [*(n.xreplace(back) for n in above), common]
 
 

@@ -196,7 +196,7 @@ def fast_math():
 @compiler
 @pytest.mark.standalone
 def test_inlined_functions_are_accurate(tmp_path):
-    """Errors below 1e-12 on [-600, 600] with the flags of production; exact at 0 and 1."""
+    """Errors below 1e-9 on [-600, 600] with the flags of production; exact at 0 and 1."""
     source = tmp_path / "functions.cpp"
     functions = "".join(sorted(set(INLINED.values())))
     source.write_text(
@@ -238,7 +238,7 @@ def test_inlined_functions_are_accurate(tmp_path):
     subprocess.run(["g++", *COMPILE_FLAGS, str(source), "-o", str(program)], check=True)
     out = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
     errors, values = np.split(np.array([float(word) for word in out.split()]), [5])
-    assert (errors[[0, 1, 3]] < 1e-12).all()
+    assert (errors[[0, 1, 3]] < 1e-9).all()
     assert (errors[[2, 4]] < 1e-12).all()  # absolute, since log and cos have zeros
     exprel_zero, exp_zero, exp_far, exp_large, log_one, log_negative = values
     assert exprel_zero == pytest.approx(1, rel=1e-15) and exp_zero == 1 and log_one == 0
