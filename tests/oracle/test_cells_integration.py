@@ -8,7 +8,8 @@ import re
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, Quantity, get_device, ms, second, set_device
+from brian2 import Network, NeuronGroup, Quantity, get_device, ms, prefs, second, set_device
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.device import reset_device
 
 from cells import fast_math, integration
@@ -60,11 +61,11 @@ def runs(tmp_path_factory):
     """Run every class, drive, method and step once: {(class, method, step): dict of arrays}."""
     set_device("cpp_standalone", build_on_run=False)
     functions = {n: dict(f.implementations._implementations)
-                 for n, f in integration.DEFAULT_FUNCTIONS.items()}  # fmt: skip
-    flags = integration.prefs.codegen.cpp.extra_compile_args_gcc
+                 for n, f in DEFAULT_FUNCTIONS.items()}  # fmt: skip
+    flags = prefs.codegen.cpp.extra_compile_args_gcc
     fast_math.use_fast_math()
     # the order does not depend on the optimisation, the time to compile does
-    integration.prefs.codegen.cpp.extra_compile_args_gcc = [
+    prefs.codegen.cpp.extra_compile_args_gcc = [
         "-O1" if flag == "-O3" else flag for flag in fast_math.COMPILE_FLAGS
     ]
     network, groups = Network(), {}
@@ -89,9 +90,9 @@ def runs(tmp_path_factory):
     finally:
         get_device().reinit()
         reset_device()
-        integration.prefs.codegen.cpp.extra_compile_args_gcc = flags
+        prefs.codegen.cpp.extra_compile_args_gcc = flags
         for n, implementations in functions.items():
-            integration.DEFAULT_FUNCTIONS[n].implementations._implementations = implementations
+            DEFAULT_FUNCTIONS[n].implementations._implementations = implementations
 
 
 def _group(model, method, copies):
