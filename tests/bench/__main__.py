@@ -32,8 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--sizes", help=f"of {', '.join(SIZES)}; default column, since plain Brian2 compiles long"
     )
-    parser.add_argument("--out", type=Path, default=table.FOLDER)
+    parser.add_argument("--out", type=Path, help="folder of the table; --quick has one of its own")
     options = parser.parse_args(arguments)
+    if options.out is None:
+        options.out = table.QUICK if options.quick else table.FOLDER
     chosen = options.parts.split(",")
     for name in chosen:
         if name not in PARTS:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.bench.measure import spread
 
-FOLDER = Path(__file__).parents[2] / "runs" / "results" / "bench"
+RUNS = Path(__file__).parents[2] / "runs"
+FOLDER, QUICK = RUNS / "results" / "bench", RUNS / "out" / "bench"
 
 
 @dataclass(frozen=True)
