@@ -83,7 +83,16 @@ def _exact(code: str) -> str:
     return re.sub(number, lambda found: f"({Fraction(found[0])})", code)
 
 
-def _rational(x, f, expressions, subexpressions):
+def _depends(expression, x, subexpressions) -> bool:
+    """Return whether an expression has x in it, itself or through its sub-expressions."""
+    return any(
+        str(s) == x
+        or (str(s) in subexpressions and _depends(subexpressions[str(s)], x, subexpressions))
+        for s in expression.free_symbols
+    )
+
+
+def _rational(x, f, subexpressions):
     """Return lines that name the functions in ``f``, and ``f`` as a fraction of these names.
 
     None if ``f`` is not linear in ``x``. Sub-expressions are put in, except into the
@@ -94,19 +103,16 @@ def _rational(x, f, expressions, subexpressions):
 
     def flat(expression):
         if str(expression) in subexpressions:
-            return flat(expressions[str(expression)])
+            return flat(subexpressions[str(expression)])
         if expression.is_Function:
             return names.setdefault(expression, sympy.Dummy())
         return expression.func(*map(flat, expression.args)) if expression.args else expression
 
-    def depends(expression) -> bool:
-        return any(
-            str(s) == x or (str(s) in subexpressions and depends(expressions[str(s)]))
-            for s in expression.free_symbols
-        )
-
     f = flat(f)
-    if any(map(depends, names)) or sympy.diff(f, _symbol(x), 2) != 0:
+    if (
+        any(_depends(function, x, subexpressions) for function in names)
+        or sympy.diff(f, _symbol(x), 2) != 0
+    ):
         return None
     lines, values, exponentials = [], {}, {}
     for function in sorted(names, key=str):
@@ -198,15 +204,12 @@ def staggered(equations, variables=None, method_options=None) -> str:
         for name in (*equations.diff_eq_names, *equations.subexpr_names)
     }
     parameters = {_symbol(name) for name in equations.parameter_names}
-    subexpressions = set(equations.subexpr_names)
+    subexpressions = {name: expressions[name] for name in equations.subexpr_names}
     names, dt = set(expressions), _symbol("dt")
     potentials = _potentials(equations)
 
     def depends(expression, x) -> bool:
-        return any(
-            str(s) == x or (str(s) in subexpressions and depends(expressions[str(s)], x))
-            for s in expression.free_symbols
-        )
+        return _depends(expression, x, subexpressions)
 
     # sets have no order: sort, so that the generated code is the same in every process. What
     # follows from other gates (a calcium pool) comes after them.
@@ -244,7 +247,7 @@ def staggered(equations, variables=None, method_options=None) -> str:
 
     def once(x, *terms) -> tuple[list[str], list]:
         """Give the sub-expressions of several terms a name, so that each is evaluated once."""
-        used = {str(s) for term in terms for s in term.free_symbols} & subexpressions
+        used = {str(s) for term in terms for s in term.free_symbols} & set(subexpressions)
         named = {_symbol(s): _symbol(f"_{s}_of_{x}") for s in sorted(used)}
         lines = [f"{new} = {old}" for old, new in named.items()]
         return lines, [term.subs(named) for term in terms]
@@ -263,7 +266,7 @@ def staggered(equations, variables=None, method_options=None) -> str:
             # a constant rate: one fraction, since divisions are what a step costs most
             phi = 1 / (1 - dt * jacobian / 2 + (dt * jacobian) ** 2 / 12)
             return [f"_next_{x} = {x} + {sympy_to_str(sympy.cancel(dt * f * phi))}", *move(x)]
-        found = None if x in potentials else _rational(x, f, expressions, subexpressions)
+        found = None if x in potentials else _rational(x, f, subexpressions)
         if found is None:
             lines, terms = once(x, f, jacobian)
             n, j, d = _over_parameters(terms, parameters)

@@ -126,10 +126,7 @@ def _rates(context: Context, size: str) -> Iterator[Row | tuple]:
     slow = Circuit(size, settings=("integration.method=rk4", "integration.dt=0.025 ms"))
     circuit, finer = Circuit(size), Circuit(size, settings=_FINER)
     spec = circuit.condition.spec
-    kinds: dict[str, list[str]] = {}
-    for p in spec.populations:
-        if not p.is_input:
-            kinds.setdefault(p.cell, []).append(p.name)
+    kinds = _by_class(spec)
     folder = _stock_folder(context, size)
     for one in (circuit, finer, slow):
         one.launch(0.01)

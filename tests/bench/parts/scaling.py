@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,40 +17,31 @@ from tests.bench.table import Row, skipped
 
 TITLE = "scaling with cells and with synapses"
 _ROUNDS = 3
-_POPULATIONS = """
+_NO_INPUT = """
 [[population]]
 name = "NONE"
 area = "IN"
 layer = "in"
 cell = "input"
-cells = {{ tiny = 1, column = 1 }}
+cells = { tiny = 1, column = 1 }
 positions = false
 rate = "0 Hz"
 peak = 0.5
 colour = "#BBBBBB"
 meaning = "no input"
-
+"""
+_CELLS = """
 [[population]]
-name = "IN"
-area = "IN"
+name = "{name}"
+area = "{name}"
 layer = "4"
 cell = "L4"
-cells = {{ tiny = {sources}, column = {sources} }}
+cells = {{ tiny = {n}, column = {n} }}
 positions = false
-bias = "200 pA"
+bias = "{bias}"
 noise_sd = "40 pA"
 colour = "#BBBBBB"
-meaning = "source"
-
-[[population]]
-name = "OUT"
-area = "OUT"
-layer = "4"
-cell = "L4"
-cells = {{ tiny = {targets}, column = {targets} }}
-positions = false
-bias = "170 pA"
-noise_sd = "40 pA"
+meaning = "bench"
 """
 _PROJECTIONS = """
 projection = [ {{ row = 1, source = "IN", target = "OUT", at = "soma", receptors = {{ AMPA = 1.0 }},
@@ -79,8 +69,10 @@ class Synapses(Circuit):
         super().__init__("tiny")
         anatomy = folder / f"anatomy-{n}"
         anatomy.mkdir(parents=True, exist_ok=True)
-        populations = _POPULATIONS.format(sources=_SOURCES, targets=_TARGETS)
-        (anatomy / "populations.toml").write_text(textwrap.dedent(populations))
+        populations = _NO_INPUT
+        for name, count, bias in (("IN", _SOURCES, "200 pA"), ("OUT", _TARGETS, "170 pA")):
+            populations += _CELLS.format(name=name, n=count, bias=bias)
+        (anatomy / "populations.toml").write_text(populations)
         # one line, as TOML wants it
         line = _PROJECTIONS.format(k=n // _TARGETS, weight=1e-3 * _TARGETS / n)
         (anatomy / "projections.toml").write_text(" ".join(line.split()))
