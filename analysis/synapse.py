@@ -156,7 +156,7 @@ def judge(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     """
     out = []
     for criterion in criteria:
-        name, args = criterion["observable"], criterion.get("args", {})
+        name, args = criterion["observable"], criterion.get("args") or {}
         unit = find(name, args).unit
         random = args.get("train", "regular") != "regular"
         runs = [ds.isel(seed=k) for k in range(ds.sizes["seed"])] if random else [ds]

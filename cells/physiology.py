@@ -27,7 +27,6 @@ from brian2 import (
     ms,
     mV,
     pA,
-    prefs,
     second,
 )
 from scipy.optimize import brentq, curve_fit
@@ -35,6 +34,7 @@ from scipy.optimize import brentq, curve_fit
 from cells.integration import METHODS
 from cells.models import CELL_CLASSES, CellClass, steady_state
 from cells.parameters import MARKS, InputError, nearest, parse_unit
+from cells.preferences import own_preferences
 
 __all__ = [
     "Clamp",
@@ -133,6 +133,7 @@ def current_step(
     return Quantity(on[:, None] * amplitudes[None, :], dim=amp.dim)
 
 
+@own_preferences()
 def current_clamp(
     cell: CellClass,
     currents,
@@ -223,11 +224,8 @@ def current_clamp(
     if record:
         trace = StateMonitor(group, parts["soma"].v, record=True, dt=dt)
         network.add(trace)
-    previous, prefs.codegen.target = prefs.codegen.target, target
-    try:
+    with own_preferences(target):
         network.run(duration, namespace={})
-    finally:
-        prefs.codegen.target = previous
     trains = spikes.spike_trains()
     # copies: the monitors' own memory goes with the network
     voltage = np.array(getattr(trace, parts["soma"].v)) if record else np.zeros((copies, 0))

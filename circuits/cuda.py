@@ -45,6 +45,7 @@ import numpy as np
 from brian2 import BrianLogger, prefs
 
 from cells.parameters import InputError
+from cells.preferences import own_preferences
 from circuits.device import DeviceError, Progress, cache_folder, generate
 from circuits.plan import Plan
 
@@ -249,6 +250,7 @@ def check_project(folder: Path, description: Mapping, arrays: Mapping[str, np.nd
 # --- generating ----------------------------------------------------------------------------------
 
 
+@own_preferences()
 def generate_cuda(
     plan: Plan, arrays: Mapping[str, np.ndarray], folder: Path
 ) -> tuple[dict, list[Path]]:

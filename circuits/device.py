@@ -28,8 +28,9 @@ import brian2
 import numpy as np
 from brian2 import Synapses, get_device, prefs, second
 
-from cells.fast_math import use_fast_math
+from cells.fast_math import COMPILE_FLAGS, use_fast_math
 from cells.parameters import InputError, nearest
+from cells.preferences import own_preferences
 from circuits.plan import Plan
 from circuits.program import TIMED, check_network, construct
 
@@ -155,10 +156,8 @@ def run_plan(
 
 def _run_runtime(plan, arrays, duration, target, progress) -> Recording:
     brian2.set_device("runtime")
-    previous = prefs.codegen.target
-    prefs.codegen.target = target
     start = time.perf_counter()
-    try:
+    with own_preferences(target):
         program = construct(plan, arrays)
         report = None
         if progress is not None:
@@ -168,8 +167,6 @@ def _run_runtime(plan, arrays, duration, target, progress) -> Recording:
 
         built = time.perf_counter() - start
         program.network.run(duration * second, report=report, report_period=1 * second)
-    finally:
-        prefs.codegen.target = previous
     for name, group in program.groups.items():
         for v in plan.group(name).potentials:
             _check_finite(f"{name}.{v}", np.asarray(getattr(group, v)))
@@ -239,6 +236,7 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     return home
 
 
+@own_preferences()
 def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -> dict:
     """Write the project of a plan; return where its numbers go in and come out.
 
@@ -397,7 +395,7 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
     """Compile and link the project in ``folder``, one process per core, with ``more`` flags."""
     compiler = shutil.which("g++")
     start = time.perf_counter()
-    hot = [*prefs.codegen.cpp.extra_compile_args_gcc, "-std=c++11", "-I.", *more]
+    hot = [*COMPILE_FLAGS, "-std=c++11", "-I.", *more]
     cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I.", *more]
     sources = sorted(
         path.relative_to(folder)

@@ -11,7 +11,9 @@ import hashlib
 import math
 import platform
 import re
+import subprocess
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -154,9 +156,22 @@ class Plan:
     @property
     def digest(self) -> str:
         """Hash of the plan, of the code that turns it into a program, and of what compiles it."""
-        text = [repr(self), version("brian2"), *COMPILE_FLAGS, platform.machine(), _processor()]
-        text += _SOURCES
+        text = [repr(self), *COMPILE_FLAGS, platform.machine(), _processor(), *_SOURCES]
+        text += [*map(version, _WRITERS), _compiler()]
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+# what writes the code
+_WRITERS = ("brian2", "jinja2", "numpy", "sympy")
+
+
+@cache
+def _compiler() -> str:
+    try:
+        done = subprocess.run(["g++", "--version"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.partition("\n")[0]
 
 
 def _hashes() -> list[str]:

@@ -68,25 +68,11 @@ def _check_block_names(found, arguments: Mapping, blocks: Sequence[str]) -> None
 
 def evaluate(experiment: str, ds: xr.Dataset, criteria: Iterable[Mapping]) -> list[dict]:
     """Return the verdicts of a run; see `analysis.verdicts`."""
-    from analysis import observables, verdicts
+    from analysis import synapse, verdicts
 
-    criteria = [dict(c) for c in criteria]
-    if experiment != "synapse":
-        return verdicts.evaluate(ds, criteria)
-    import analysis.synapse  # noqa: F401  registers its observables
-
-    # there a condition and a seed are dims of the experiment, not runs of their own
-    results = []
-    for c in criteria:
-        value = observables.evaluate(ds, c["observable"], **(c.get("args") or {}))
-        unit = observables.find(c["observable"], c.get("args")).unit
-        results.append(
-            verdicts.verdict(
-                c["id"], c["claim"], c["observable"], [value], unit, c.get("min"), c.get("max"),
-                c.get("source", ""),
-            )
-        )  # fmt: skip
-    return results
+    # on the bench a condition and a seed are dims of the experiment, not runs of their own
+    judge = synapse.judge if experiment == "synapse" else verdicts.evaluate
+    return judge(ds, [dict(c) for c in criteria])
 
 
 def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path) -> Path:

@@ -1,10 +1,22 @@
+import re
+from pathlib import Path
+
 import pytest
 from brian2 import mV, nS, siemens
 
 from cells import cell_class
 from cells.parameters import InputError, load_tables, parse_quantity, parse_unit
 
+ROOT = Path(__file__).parents[2]
 ROW = '{ value = 1.0, unit = "mV", meaning = "a", source = "b", mark = "D" }'
+
+
+def test_every_doi_of_a_table_is_one():
+    tables = [p for part in ("cells", "circuits", "runs") for p in (ROOT / part).rglob("*.toml")]
+    assert len(tables) > 20
+    for path in tables:
+        for doi in re.findall(r"doi:\s*(\S*)", path.read_text(encoding="utf-8")):
+            assert re.match(r"10\.\d{4,9}/\S", doi), f"{path.name}: doi:{doi}"
 
 
 def table(tmp_path, text):

@@ -4,13 +4,15 @@ import json
 import os
 import stat
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pytest
-from brian2 import NetworkOperation
+from brian2 import NetworkOperation, prefs
 
 from cells.parameters import InputError
 from circuits import device
+from circuits import plan as planning
 from circuits.assemble import cells_of, draw_arrays
 from circuits.plan import make_plan
 from circuits.program import construct
@@ -62,6 +64,39 @@ def test_numbers_of_a_run_do_not_change_the_program(spec, plan):
 )
 def test_what_is_compiled_changes_the_program(spec, plan, change):
     assert make_plan(spec, **{"bins": BINS, "bin_ms": 5, **change}).digest != plan.digest
+
+
+def test_preferences_of_a_user_change_no_program(plan, arrays, tmp_path, monkeypatch):
+    def sources(folder):
+        device.generate(plan, arrays, folder)
+        return {p.name: p.read_text() for p in sorted(folder.glob("**/*.cpp"))}
+
+    (tmp_path / "brian_preferences").write_text(
+        "[core]\ndefault_float_dtype = float32\n[codegen]\nloop_invariant_optimisations = False\n"
+    )
+    expected = sources(tmp_path / "a")
+    kept = dict(prefs.items())
+    try:
+        monkeypatch.chdir(tmp_path)
+        prefs.load_preferences()
+        assert prefs.core.default_float_dtype == np.float32
+        assert sources(tmp_path / "b") == expected
+        # and they are the user's own again
+        assert prefs.core.default_float_dtype == np.float32
+        assert prefs.codegen.loop_invariant_optimisations is False
+    finally:
+        prefs.update(kept)
+
+
+@pytest.mark.parametrize("name", ["brian2", "sympy", "numpy", "jinja2", "g++"])
+def test_what_writes_the_code_is_in_the_digest(plan, monkeypatch, name):
+    before = plan.digest
+    monkeypatch.setattr(
+        planning, "version", lambda package: "0" if package == name else version(package)
+    )
+    if name == "g++":
+        monkeypatch.setattr(planning, "_compiler", lambda: "g++ of another day")
+    assert plan.digest != before
 
 
 def test_another_indegree_is_another_program(spec, plan):

@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from analysis.synapse import figures, judge, observables, plot_bars
+from analysis.synapse import figures, observables, plot_bars
+from circuits.driver.report import evaluate
 from circuits.plasticity.bench import run_bench
 
 RUN = Path(__file__).resolve().parents[2] / "runs" / "jang2026.toml"
@@ -45,11 +46,11 @@ def test_every_criterion_of_the_run_file_can_be_evaluated(run, ds):
     assert done >= 10
 
 
-def test_judge_gives_a_value_for_each_seed_of_random_trains(run, ds):
+def test_a_run_is_judged_by_a_value_for_each_seed_of_random_trains(run, ds):
     latch = {"id": "a", "claim": "b", "observable": "synapse_chi2", "max": 3.0,
              "args": {"rule": "kinase_ratio", "train": "poisson"}}  # fmt: skip
     regular = latch | {"args": {"rule": "pair_song", "train": "regular"}}
-    one, other = judge(ds, [latch, regular])
+    one, other = evaluate("synapse", ds, [latch, regular])
     assert one["n"] == ds.sizes["seed"] == 2
     assert one["values"] == list(ds["chi2_seed"].sel(rule="kinase_ratio", train="poisson").values)
     assert (other["n"], other["holds"]) == (1, False)
