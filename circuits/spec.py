@@ -7,15 +7,16 @@ checked, changed and compared without building anything.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from brian2 import Hz, Quantity, pA
+from brian2 import Hz, ms, nS, pA
 
+from cells import checked
 from cells.models import CELL_CLASSES, cell_class
-from cells.parameters import InputError, nearest, parse_quantity
+from cells.parameters import MARKS, InputError, nearest
 from circuits.receptors import RECEPTORS
 from circuits.release import release_class
 
@@ -235,52 +236,124 @@ def _matching(pattern: str, names: list[str], what: str) -> set[str]:
     return chosen
 
 
-_POPULATION_KEYS = {"name", "area", "areas", "layer", "cell", "cells", "positions", "bias",
-                    "bias_sd", "noise_sd", "rate", "peak", "colour", "meaning"}  # fmt: skip
-_PROJECTION_KEYS = {f.name for f in fields(Projection)} | {"areas"}
+def _by_size(value, where: str) -> Mapping[str, int]:
+    """Return a table of whole numbers, one for each size."""
+    for size, n in checked.keys(value, SIZES, where).items():
+        checked.whole(n, 1, f"{where}.{size}")
+    return value
 
 
-def _read(path: Path) -> Mapping:
+def _of_size(value: Mapping[str, int], size: str, where: str) -> int:
+    if size not in value:
+        raise InputError(f"{where}: nothing for size '{size}'")
+    return value[size]
+
+
+def _not_below_zero(value, unit, where: str) -> float:
+    value = checked.quantity(value, unit, where)
+    if value < 0:
+        raise InputError(f"{where}: {value:g} is below 0")
+    return value
+
+
+def _names(value, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{where}: expected a list of names, found {value!r}")
+    return tuple(checked.text(v, where) for v in value)
+
+
+def _receptors(value, where: str) -> tuple[tuple[str, float], ...]:
+    shares = checked.keys(value, RECEPTORS, where)
+    if not shares:
+        raise InputError(f"{where}: no receptor; valid: {', '.join(RECEPTORS)}")
+    return tuple((r, _not_below_zero(share, None, f"{where}.{r}")) for r, share in shares.items())
+
+
+def _one_of(valid: Iterable[str], what: str):
+    return lambda value, where: checked.one_of(value, tuple(valid), where, what)
+
+
+# (check, whether a row must have it) of every key; a bare number is in the unit of the tables
+_POPULATION = {
+    "name": (checked.text, True),
+    "area": (checked.text, False),
+    "areas": (_names, False),
+    "layer": (checked.text, True),
+    "cell": (_one_of(("input", *CELL_CLASSES), "cell"), True),
+    "cells": (_by_size, True),
+    "positions": (checked.flag, False),
+    "bias": (lambda value, where: checked.quantity(value, pA, where), False),
+    "bias_sd": (lambda value, where: _not_below_zero(value, pA, where), False),
+    "noise_sd": (lambda value, where: _not_below_zero(value, pA, where), False),
+    "rate": (lambda value, where: _not_below_zero(value, Hz, where), False),
+    "peak": (checked.number, False),
+    "colour": (checked.text, False),
+    "meaning": (checked.text, False),
+}
+_PROJECTION = {
+    "row": (lambda value, where: checked.whole(value, 0, where), True),
+    "source": (checked.text, True),
+    "target": (checked.text, True),
+    "areas": (_names, False),
+    "at": (checked.text, True),
+    "receptors": (_receptors, True),
+    "indegree": (_by_size, True),
+    "weight": (lambda value, where: _in_unit(value, nS, where), True),
+    "topography": (_one_of(TOPOGRAPHIES, "topography"), True),
+    "delay": (lambda value, where: _in_unit(value, ms, where), True),
+    "delay_sd": (lambda value, where: _in_unit(value, ms, where), True),
+    "release": (checked.text, True),
+    "plastic": (checked.flag, True),
+    "basis": (checked.text, True),
+    "mark": (_one_of(MARKS, "mark"), True),
+}
+
+
+def _in_unit(value, unit, where: str) -> float:
+    """Return a number as it is, a quantity as a number in ``unit``; neither below 0."""
+    return _not_below_zero(value, unit if isinstance(value, str) else None, where)
+
+
+def _rows(path: Path, name: str, keys: Mapping) -> Iterator[tuple[str, dict]]:
+    """Give the checked rows of a table of the anatomy, each with the words for its place."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path.name}: no such file") from None
-    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name}: not TOML ({error})") from None
-
-
-def _check_keys(row: Mapping, valid: set, where: str) -> None:
-    for key in row:
-        if key not in valid:
-            raise InputError(f"{where}: unknown key '{key}'{nearest(key, valid)}")
+    rows = checked.keys(document, (name,), path.name).get(name)
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{path.name}: no [[{name}]]")
+    for number, row in enumerate(rows, 1):
+        at = f"{path.name}: {name} {number}"
+        checked.keys(row, keys, at)
+        called = row.get("name", f"{row.get('source', '?')}->{row.get('target', '?')}")
+        at += f" ({called})"
+        for key, (_, needed) in keys.items():
+            if needed and key not in row:
+                raise InputError(f"{at}: no '{key}'")
+        yield at, {key: keys[key][0](value, f"{at}: {key}") for key, value in row.items()}
 
 
 def _populations(path: Path, size: str, scale: float) -> tuple[Population, ...]:
-    found = []
-    for row in _read(path)["population"]:
-        where = f"{path.name}: {row.get('name', '?')}"
-        _check_keys(row, _POPULATION_KEYS, where)
-        row = dict(row)
-        if row["cell"] != "input" and row["cell"] not in CELL_CLASSES:
-            raise InputError(
-                f"{where}: unknown cell '{row['cell']}'{nearest(row['cell'], CELL_CLASSES)}"
-            )
+    found: dict[str, Population] = {}
+    for where, row in _rows(path, "population", _POPULATION):
         areas = row.pop("areas", None)
-        row["cells"] = max(1, round(row["cells"][size] * scale))
-        for key, like in (("bias", pA), ("bias_sd", pA), ("noise_sd", pA), ("rate", Hz)):
-            if key in row:
-                try:
-                    row[key] = float(parse_quantity(row[key], like=Quantity(like)) / like)
-                except InputError as error:
-                    raise InputError(f"{where}: {key}: {error}") from None
+        if (areas is None) == ("area" not in row):
+            raise InputError(f"{where}: needs either 'area' or 'areas'")
+        cells = _of_size(row["cells"], size, f"{where}: cells")
+        row["cells"] = max(1, round(cells * scale))
         if row["cell"] != "input":
             cell = cell_class(row["cell"])
-            row.setdefault("colour", cell.colour)
-            row.setdefault("meaning", cell.meaning)
+            row = {"colour": cell.colour, "meaning": cell.meaning} | row
         for area in areas or [None]:
             changes = {"name": f"{area}.{row['name']}", "area": area} if area else {}
-            found.append(Population(**{**row, **changes}))
-    return tuple(found)
+            population = Population(**{**row, **changes})
+            if population.name in found:
+                raise InputError(f"{where}: there is already a population '{population.name}'")
+            found[population.name] = population
+    return tuple(found.values())
 
 
 def _check_projection(p: Projection, where: str, populations: set[str]) -> None:
@@ -305,6 +378,8 @@ def _check_projection(p: Projection, where: str, populations: set[str]) -> None:
         raise InputError(f"{where}: {p.name}: indegree {p.indegree}; smallest valid: 1")
     if not p.delay > 0:
         raise InputError(f"{where}: {p.name}: delay {p.delay} ms; must be above 0")
+    if not p.delay_sd >= 0:
+        raise InputError(f"{where}: {p.name}: delay_sd {p.delay_sd} ms is below 0")
     try:
         release_class(p.release)
     except InputError as error:
@@ -312,25 +387,23 @@ def _check_projection(p: Projection, where: str, populations: set[str]) -> None:
 
 
 def _projections(path: Path, size: str, names: set[str]) -> tuple[Projection, ...]:
-    found = []
-    for row in _read(path)["projection"]:
-        where = f"{path.name}: {row.get('source', '?')}->{row.get('target', '?')}"
-        _check_keys(row, _PROJECTION_KEYS, where)
-        row = dict(row)
+    found: dict[str, Projection] = {}
+    for where, row in _rows(path, "projection", _PROJECTION):
         areas = row.pop("areas", None)
         degrees = row["indegree"]
-        row["indegree"] = degrees[size]
-        row["weight"] = row["weight"] * degrees["column"] / degrees[size]
-        row["receptors"] = tuple(row["receptors"].items())
+        row["indegree"] = _of_size(degrees, size, f"{where}: indegree")
+        row["weight"] *= degrees.get("column", row["indegree"]) / row["indegree"]
         for area in areas or [None]:
             ends = {}
             for side in ("source", "target"):
                 inner = f"{area}.{row[side]}"
                 ends[side] = inner if area and inner in names else row[side]
             projection = Projection(**{**row, **ends})
-            _check_projection(projection, path.name, names)
-            found.append(projection)
-    return tuple(found)
+            _check_projection(projection, where, names)
+            if projection.name in found:
+                raise InputError(f"{where}: there is already a projection '{projection.name}'")
+            found[projection.name] = projection
+    return tuple(found.values())
 
 
 def load_circuit(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from brian2 import ms
 
+from cells import checked
 from cells.parameters import InputError
-from circuits.runfiles import checked
 from circuits.runfiles.circuit import stimulus_and_circuit
 from circuits.runfiles.model import BIN_MS, Block, Cycle
 from circuits.runfiles.settings import Common

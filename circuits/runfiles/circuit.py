@@ -9,10 +9,10 @@ from pathlib import Path
 from brian2 import Hz, ms, nS, pA
 from brian2.units.fundamentalunits import get_dimensions
 
+from cells import checked
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 from circuits.receptors import RECEPTORS
-from circuits.runfiles import checked
 from circuits.spec import CircuitSpec, load_circuit
 from circuits.stimuli import Stimulus
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from cells import checked
 from cells.parameters import InputError, nearest
-from circuits.runfiles import checked
 
 __all__ = ["criteria_of", "measurable"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from brian2 import ms
 
+from cells import checked
 from cells.parameters import InputError, parse_unit
 from circuits.learning import OWN, Learning, Trained
 from circuits.plasticity.rules import RULES, rule
-from circuits.runfiles import checked
 from circuits.runfiles.model import BIN_MS, Cycle
 from circuits.spec import CircuitSpec
 

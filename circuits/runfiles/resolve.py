@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cells import checked
 from cells.parameters import InputError
 from circuits.device import DEVICES
-from circuits.runfiles import checked
 from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
 from circuits.runfiles.catalogue import find_run, read_run
 from circuits.runfiles.conditions import condition_names, conditions_of, learns

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from cells.checked import parse_seeds
 from cells.parameters import InputError
 from circuits.runfiles.catalogue import runs
-from circuits.runfiles.checked import parse_seeds
 from circuits.runfiles.model import Cycle
 from circuits.runfiles.resolve import resolve
 from circuits.runfiles.settings import apply_settings

@@ -96,18 +96,45 @@ def test_mistakes_are_told_in_one_line(tiny, change, wanted):
 @pytest.mark.parametrize(
     ("table", "old", "new", "wanted"),
     [
-        ("populations", 'cell = "TRC"', 'cell = "TCR"', ("populations.toml: TRC", "'TCR'")),
+        (
+            "populations",
+            'cell = "TRC"',
+            'cell = "TCR"',
+            ("populations.toml: population", "(TRC): cell", "'TCR'"),
+        ),
         (
             "populations",
             "noise_sd = ",
             "noise_ds = ",
             ("populations.toml", "did you mean 'noise_sd'"),
         ),
-        ("populations", 'rate = "30 Hz"', 'rate = "30 mV"', ("THETA: rate", "dimension")),
+        ("populations", 'rate = "30 Hz"', 'rate = "30 mV"', ("(THETA): rate", "dimension")),
         ("projections", 'target = "TRC"', 'target = "TCR"', ("unknown population 'TCR'",)),
-        ("projections", "AMPA = 1.0", "AMPAR = 1.0", ("unknown receptor 'AMPAR'",)),
+        ("projections", "AMPA = 1.0", "AMPAR = 1.0", ("unknown key 'AMPAR'",)),
         ("projections", "weight = ", "wieght = ", ("did you mean 'weight'",)),
         ("projections", 'at = "apical"', 'at = "basal"', ("no compartment 'basal'",)),
+        ("projections", " delay = 3.0,", "", ("projection 1 (LGN->V1.L4)", "no 'delay'")),
+        ("projections", "tiny = 8, ", "", ("indegree", "nothing for size 'tiny'")),
+        ("projections", "tiny = 8", "tiny = 8.5", ("indegree.tiny", "8.5 is not a whole number")),
+        ("projections", "weight = 36.0", 'weight = "36 mV"', ("weight", "dimension")),
+        ("projections", "weight = 36.0", "weight = -1", ("weight", "-1 is below 0")),
+        ("projections", "plastic = false", 'plastic = "no"', ("'no' is not true or false",)),
+        ("projections", "delay_sd = 0.5", "delay_sd = -0.5", ("delay_sd", "-0.5 is below 0")),
+        ("projections", "receptors = { AMPA = 1.0 }", "receptors = {}", ("no receptor",)),
+        ("projections", 'mark = "M"', 'mark = "Q"', ("unknown mark 'Q'",)),
+        (
+            "projections",
+            'target = "V1.PV"',
+            'target = "V1.L4"',
+            ("projection 2", "already a projection 'LGN->V1.L4'"),
+        ),
+        ("projections", "projection = [", "projektion = [", ("did you mean 'projection'",)),
+        ("populations", 'name = "LGN"\n', "", ("population 1", "no 'name'")),
+        ("populations", 'area = "LGN"\n', "", ("needs either 'area' or 'areas'",)),
+        ("populations", "tiny = 8, ", "", ("cells", "nothing for size 'tiny'")),
+        ("populations", 'name = "THETA"', 'name = "LGN"', ("already a population 'LGN'",)),
+        ("populations", "positions = false", "positions = 0", ("0 is not true or false",)),
+        ("populations", 'name = "LGN"', 'nmae = "LGN"', ("did you mean 'name'",)),
     ],
 )
 def test_mistakes_in_tables_name_file_and_key(tmp_path, table, old, new, wanted):
@@ -125,6 +152,15 @@ def test_mistakes_in_tables_name_file_and_key(tmp_path, table, old, new, wanted)
     assert f"{table}.toml" in line and "\n" not in line
     for part in wanted:
         assert part in line
+
+
+def test_a_weight_of_a_table_may_have_a_unit(tiny, tmp_path):
+    folder = tmp_path / "anatomy"
+    shutil.copytree(ANATOMY, folder)
+    path = folder / "projections.toml"
+    path.write_text(path.read_text().replace("weight = 36.0", 'weight = "0.036 uS"', 1))
+    weight = load_circuit("tiny", anatomy=folder).projections[0].weight
+    assert weight == pytest.approx(tiny.projections[0].weight, rel=1e-12)
 
 
 def test_sizes_are_named():

@@ -1,4 +1,4 @@
-"""Single values of a run file: each is returned as it should be, or refused in one line.
+"""Single values of a run file or a table: each is returned as it should be, or refused in one line.
 
 In all of these, ``where`` names the file and the key for the message of the `InputError`.
 """
