@@ -392,7 +392,7 @@ def _projections(path: Path, size: str, names: set[str]) -> tuple[Projection, ..
         areas = row.pop("areas", None)
         degrees = row["indegree"]
         row["indegree"] = _of_size(degrees, size, f"{where}: indegree")
-        row["weight"] *= degrees.get("column", row["indegree"]) / row["indegree"]
+        row["weight"] = row["weight"] * degrees.get("column", row["indegree"]) / row["indegree"]
         for area in areas or [None]:
             ends = {}
             for side in ("source", "target"):
