@@ -55,7 +55,7 @@ replicate: $(STAMP)
 	  $(BIN)/pulvinar run "$$file" --out runs/out/$$name; \
 	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
 	done
-	@$(BIN)/python -m analysis.results runs/results > runs/results/README.md
+	@$(BIN)/python -m analysis.verdicts.results runs/results > runs/results/README.md
 
 # A simulator that cannot be installed leaves its rows out, with the reason.
 .venv/.bench: $(STAMP)

@@ -17,8 +17,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from circuits.device import DeviceError, Progress, Recording, cache_folder, run_plan
-from circuits.plan import Plan
+from circuits.engine.devices import run_plan
+from circuits.engine.launch import Recording
+from circuits.engine.plan import Plan
+from circuits.engine.project import DeviceError, Progress, cache_folder
 
 __all__ = ["checkpoint_folder", "held", "joined", "kept_pieces", "run_in_pieces"]
 
@@ -167,7 +169,7 @@ def run_in_pieces(
     ----------
     plan : Plan
     arrays : mapping of str to array
-        As `circuits.device.run_plan` takes them.
+        As `circuits.engine.devices.run_plan` takes them.
     ends : sequence of float
         Seconds at which pieces end; the last is the duration.
     folder : path

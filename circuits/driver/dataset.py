@@ -1,4 +1,4 @@
-"""All results of a run as one Dataset; `analysis.schema` says what is in it."""
+"""All results of a run as one Dataset; `analysis.data.schema` says what is in it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from circuits.assemble import cells_of
+from circuits.anatomy.spec import CircuitSpec
 from circuits.driver.results import Result, segment, sorted_spikes
+from circuits.engine.arrays import cells_of
 from circuits.runfiles.model import Run
-from circuits.spec import CircuitSpec
 
 __all__ = ["population_rows", "projection_rows", "to_dataset"]
 
@@ -36,8 +36,8 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
         position), Hz: mean rate of the relay cells in the plus phase; ``cycle_start`` and
         ``plus_start`` (cycle), s; labels of every cell on dim neuron. The tables of the first
         condition's circuit are attributes. A run with blocks has the variables of learning runs
-        that `analysis.schema` lists; of a condition in which a synapse does not learn, its weight
-        is NaN.
+        that `analysis.data.schema` lists; of a condition in which a synapse does not learn, its
+        weight is NaN.
     """
     spec, cycle = run.conditions[0].spec, run.cycle
     cells = cells_of(spec)
@@ -105,7 +105,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
 
 
 def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict]:
-    """Return variables and coordinates of a run with blocks; see `analysis.schema`."""
+    """Return variables and coordinates of a run with blocks; see `analysis.data.schema`."""
     blocks = run.conditions[0].blocks
     if not blocks:
         return {}, {}

@@ -7,10 +7,11 @@ import xarray as xr
 from brian2 import ms
 
 from cells.parameters import InputError
-from circuits.assemble import draw_arrays, endpoints
-from circuits.learning import efficacy, learning_rates, pacing_shifts
+from circuits.driver.timelines import learning_rates, pacing_shifts
+from circuits.engine.arrays import draw_arrays, endpoints
+from circuits.plasticity.learning import efficacy
 from circuits.runfiles.model import BIN_MS, Condition, Cycle, Run
-from circuits.stimuli import render, sequence
+from circuits.stimuli.render import render, sequence
 
 __all__ = ["arrays_of", "check_weights", "drawn"]
 
@@ -28,7 +29,7 @@ def arrays_of(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, np.n
     Returns
     -------
     arrays : dict of str to array
-        As `circuits.device.run_plan` takes them.
+        As `circuits.engine.devices.run_plan` takes them.
     drive : (cycle, channel) array, Hz
         Mean rate of the relay cells in the plus phase, warm-up left out.
     """

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from circuits.device import DeviceError
-from circuits.interrupt import handle_interrupts
-from circuits.progress import Progress
+from circuits.driver.interrupt import handle_interrupts
+from circuits.driver.progress import Progress
+from circuits.engine.project import DeviceError
 
 __all__ = ["in_processes"]
 

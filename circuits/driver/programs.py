@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from cells.parameters import InputError
-from circuits.device import build, cache_folder
 from circuits.driver.inputs import drawn
-from circuits.driver.replicas import packed
-from circuits.plan import Plan, replicated
-from circuits.progress import Progress, duration_text
+from circuits.driver.progress import Progress, duration_text
+from circuits.engine.devices import DEVICES
+from circuits.engine.plan import Plan, replicated
+from circuits.engine.project import cache_folder
+from circuits.engine.replicas import packed
 from circuits.runfiles.model import Condition, Cycle, Run
 
-__all__ = ["COMPILED", "build_all", "check_compiler", "packs", "program_of", "programs_of"]
-
-COMPILED = ("cpp", "cuda")
+__all__ = ["build_all", "check_compiler", "packs", "program_of", "programs_of"]
 
 
 def packs(run: Run) -> list[tuple[tuple[int, ...], int]]:
@@ -83,10 +81,6 @@ def programs_of(run: Run) -> dict[str, tuple[tuple[int, ...], int]]:
 
 def build_all(run: Run, progress: Progress) -> list[Path]:
     """Compile what is not compiled yet, before processes could do it twice; return the folders."""
-    make = build
-    if run.device == "cuda":
-        from circuits.cuda import build_cuda as make
-
     folders = []
     every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
     programs = programs_of(run)
@@ -95,7 +89,9 @@ def build_all(run: Run, progress: Progress) -> list[Path]:
         progress.begin(f"{run.name}: compiling program{which} (once)")
         plan, arrays, _ = program_of([every[first]], run.cycle, copies)
         start = time.perf_counter()
-        folders.append(make(plan, arrays, progress=lambda fraction, elapsed: None))
+        folders.append(
+            DEVICES[run.device].build(plan, arrays, progress=lambda fraction, elapsed: None)
+        )
         took = time.perf_counter() - start
         if took > 2:
             progress.note(f"{run.name}: compiled program{which} in {duration_text(took)}")
@@ -111,8 +107,8 @@ def check_compiler(run: Run) -> None:
     """
     programs = [cache_folder() / "programs" / digest for digest in programs_of(run)]
     compiled = all((program / "program.json").is_file() for program in programs)
-    if run.device == "cpp" and not compiled and shutil.which("g++") is None:
-        raise InputError(
-            f"{run.file}: device 'cpp' needs a C++ compiler and there is no g++: install it"
-            " (Debian: apt install g++) or say --device numpy"
-        )
+    if DEVICES[run.device].check is not None and not compiled:
+        try:
+            DEVICES[run.device].check()
+        except InputError as error:
+            raise InputError(f"{run.file}: {error}") from None

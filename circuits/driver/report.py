@@ -24,17 +24,16 @@ def check_criteria(run: Run) -> None:
     InputError
         For an unknown observable, argument, population or unit.
     """
-    from analysis import observables, schema
+    from analysis import observables
+    from analysis.data import schema
 
-    if run.experiment == "synapse":
-        import analysis.synapse  # noqa: F401  registers its observables
     names = [p.name for p in run.conditions[0].spec.populations] if run.conditions else []
     blocks = [block.name for block in run.conditions[0].blocks] if run.conditions else []
     for criterion in run.criteria:
         where = f"{run.file}: criterion '{criterion['id']}'"
         arguments = criterion.get("args") or {}
         try:
-            found = observables.find(criterion["observable"], arguments)
+            found = observables.find(criterion["observable"], arguments, run.experiment)
             if run.experiment == "circuit":
                 for key in ("population", "outcome", "driver"):
                     value = arguments.get(key, [])
@@ -53,7 +52,7 @@ def check_criteria(run: Run) -> None:
 
 def _check_block_names(found, arguments: Mapping, blocks: Sequence[str]) -> None:
     """Raise AnalysisError if an argument of an observable names a block that is not there."""
-    from analysis import schema
+    from analysis.data import schema
 
     if "block" not in found.arguments:
         return
@@ -67,28 +66,28 @@ def _check_block_names(found, arguments: Mapping, blocks: Sequence[str]) -> None
 
 
 def evaluate(experiment: str, ds: xr.Dataset, criteria: Iterable[Mapping]) -> list[dict]:
-    """Return the verdicts of a run; see `analysis.verdicts`."""
-    from analysis import synapse, verdicts
+    """Return the verdicts of a run; see `analysis.verdicts.judge`."""
+    from analysis.verdicts import judge, synapse
 
     # on the bench a condition and a seed are dims of the experiment, not runs of their own
-    judge = synapse.judge if experiment == "synapse" else verdicts.evaluate
-    return judge(ds, [dict(c) for c in criteria])
+    judged = synapse.judge if experiment == "synapse" else judge.evaluate
+    return judged(ds, [dict(c) for c in criteria])
 
 
 def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path) -> Path:
-    """Write the report page of a run; see `analysis.report`."""
+    """Write the report page of a run; see `analysis.report.page`."""
     import matplotlib
 
     matplotlib.use("Agg")
-    from analysis import report
+    from analysis.report import page
 
     extra = []
     if info.get("experiment") == "synapse":
-        import analysis.synapse
+        from analysis.report.synapse import figures
 
-        extra = analysis.synapse.figures(ds)
+        extra = figures(ds)
         ds = None
-    return report.write_report(ds, verdicts, info, path, extra)
+    return page.write_report(ds, verdicts, info, path, extra)
 
 
 def rebuild_report(folder: Path | str) -> Path:
@@ -111,7 +110,7 @@ def rebuild_report(folder: Path | str) -> Path:
     AnalysisError
         If its result cannot be used.
     """
-    from analysis import schema
+    from analysis.data import schema
 
     folder = Path(folder)
     if not (folder / "run.json").is_file():

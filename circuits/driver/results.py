@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from circuits.assemble import Cells, cells_of, endpoints
-from circuits.device import DeviceError, Recording
+from circuits.engine.arrays import Cells, cells_of, endpoints
+from circuits.engine.launch import Recording
+from circuits.engine.project import DeviceError
 from circuits.runfiles.model import Condition, Cycle
 
 __all__ = ["Result", "keep_weights", "segment", "sorted_spikes"]

@@ -16,10 +16,11 @@ from cells.parameters import InputError
 from circuits.driver import checkpoint, store
 from circuits.driver.dataset import population_rows, projection_rows
 from circuits.driver.inputs import check_weights
-from circuits.driver.programs import COMPILED, build_all, check_compiler
+from circuits.driver.programs import build_all, check_compiler
+from circuits.driver.progress import Progress
 from circuits.driver.report import check_criteria, evaluate, write_report
 from circuits.driver.simulate import simulate
-from circuits.progress import Progress
+from circuits.engine.devices import DEVICES
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve
 
@@ -81,10 +82,12 @@ def run_file(
     )  # fmt: skip
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs} is below 1")
-    if build_only and (run.experiment != "circuit" or run.device not in COMPILED):
+    device = DEVICES[run.device]
+    if build_only and (run.experiment != "circuit" or device.build is None):
+        compiled = [name for name, one in DEVICES.items() if one.build is not None]
         raise InputError(
             f"--build-only: a {run.experiment} run on device '{run.device}' compiles nothing;"
-            f" valid: a circuit run on {', '.join(COMPILED)}"
+            f" valid: a circuit run on {', '.join(compiled)}"
         )
     if run.experiment == "circuit":
         check_compiler(run)
@@ -100,9 +103,9 @@ def run_file(
     clock = time.perf_counter()
     if run.experiment == "synapse":
         _finish(run, folder, started, clock, progress, *_run_bench(run, progress))
-    elif build_only or (run.device == "cuda" and not _has_gpu()):
+    elif build_only or not device.is_here():
         _build_only(run, folder, progress)
-    elif run.device == "cpp":
+    elif device.keeps_state:
         kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
         with checkpoint.held(kept, fresh=fresh) as mine:
             if mine and (n := checkpoint.kept_pieces(kept)):
@@ -179,15 +182,9 @@ def _build_only(run: Run, folder: Path, progress: Progress) -> None:
         store.write_json(partial / "run.json", _describe(run, {"built": built}))
 
 
-def _has_gpu() -> bool:
-    from circuits.cuda import has_gpu
-
-    return has_gpu()
-
-
 def _run_bench(run: Run, progress: Progress) -> tuple[xr.Dataset, dict]:
-    from circuits.plasticity.bench import run_bench
-    from circuits.plasticity.biophysical import extend
+    from circuits.plasticity.bench.biophysical import extend
+    from circuits.plasticity.bench.run import run_bench
 
     start = time.perf_counter()
 
@@ -195,6 +192,6 @@ def _run_bench(run: Run, progress: Progress) -> tuple[xr.Dataset, dict]:
         progress.begin(f"{run.name}: {text}")
 
     say("bench")
-    ds = run_bench(run.document, device=run.device, seeds=run.seeds, file=run.file, progress=say)
+    ds = run_bench(run.setup, device=run.device, seeds=run.seeds, progress=say)
     ds = extend(ds, run.document, say)
     return ds, {"wall_s": {"runs": round(time.perf_counter() - start, 2)}}

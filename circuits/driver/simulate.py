@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from circuits.device import run_plan
 from circuits.driver import checkpoint
 from circuits.driver.dataset import to_dataset
 from circuits.driver.processes import in_processes
-from circuits.driver.programs import COMPILED, build_all, packs, program_of, programs_of
-from circuits.driver.replicas import unpacked
+from circuits.driver.programs import build_all, packs, program_of, programs_of
+from circuits.driver.progress import Progress
 from circuits.driver.results import Result, keep_weights
-from circuits.progress import Progress
+from circuits.engine.devices import DEVICES, run_plan
+from circuits.engine.replicas import unpacked
 from circuits.runfiles.model import Condition, Cycle, Run
 
 __all__ = ["piece_ends", "simulate", "simulate_copies"]
@@ -48,18 +48,19 @@ def simulate(
     -------
     ds : Dataset
         See `circuits.driver.dataset.to_dataset`; with blocks, the scores of
-        `analysis.prediction.add_scores` too.
+        `analysis.measures.scores.add_scores` too.
     info : dict
         Wall times (s) and the realtime factor.
 
     Raises
     ------
     InputError, DeviceError
-        As `circuits.device.run_plan`.
+        As `circuits.engine.devices.run_plan`.
     """
     progress = progress or Progress()
     started = time.perf_counter()
-    if run.device in COMPILED:
+    device = DEVICES[run.device]
+    if device.build is not None:
         build_all(run, progress)
     built = time.perf_counter() - started
     every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
@@ -68,11 +69,11 @@ def simulate(
     for mine, copies in shared:
         runs = [every[k] for k in mine]
         options = {"cycle": run.cycle, "device": run.device, "copies": copies}
-        if run.device == "cpp" and runs[0][0].plan.threads == 1:
+        if device.keeps_state_of(runs[0][0].plan):
             options["checkpoints"] = checkpoints
         work.append((runs, options))
     # one program at a time has the GPU
-    free = 1 if run.device == "cuda" else os.cpu_count() or 1
+    free = os.cpu_count() or 1 if device.parallel else 1
     threads = max(condition.plan.threads for condition in run.conditions)
     n = min(jobs or max(1, free // threads), len(work))
     progress.begin(f"{run.name}: {len(every)} runs" if len(every) > 1 else run.name)
@@ -114,7 +115,7 @@ def simulate(
         "jobs": n,
         "programs": sorted(programs_of(run)),
     }
-    from analysis.prediction import add_scores
+    from analysis.measures.scores import add_scores
 
     ds = to_dataset(run, results)
     if run.replicas > 1:
@@ -159,7 +160,8 @@ def simulate_copies(
     Raises
     ------
     InputError, DeviceError
-        As `circuits.device.run_plan`; InputError too if the conditions need different programs.
+        As `circuits.engine.devices.run_plan`; InputError too if the conditions need different
+        programs.
     """
     plan, arrays, drawn = program_of(runs, cycle, copies or len(runs))
     if checkpoints is None:

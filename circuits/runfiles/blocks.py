@@ -8,10 +8,10 @@ from brian2 import ms
 
 from cells import checked
 from cells.parameters import InputError
+from circuits.anatomy.spec import CircuitSpec
 from circuits.runfiles.circuit import stimulus_and_circuit
 from circuits.runfiles.model import BIN_MS, Block, Cycle
 from circuits.runfiles.settings import Common
-from circuits.spec import CircuitSpec
 
 __all__ = ["block_cycles", "blocks_of", "check_blocks", "cycle_of", "pacing_of", "scaled"]
 

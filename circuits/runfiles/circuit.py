@@ -12,9 +12,11 @@ from brian2.units.fundamentalunits import get_dimensions
 from cells import checked
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
-from circuits.receptors import RECEPTORS
-from circuits.spec import CircuitSpec, load_circuit
-from circuits.stimuli import Stimulus
+from circuits.anatomy.spec import CircuitSpec
+from circuits.anatomy.tables import load_circuit
+from circuits.anatomy.topography import check_indegrees
+from circuits.stimuli.stimulus import Stimulus
+from circuits.synapses.receptors import RECEPTORS
 
 __all__ = ["changed_circuit", "stimulus_and_circuit"]
 
@@ -128,7 +130,7 @@ def _projections(spec: CircuitSpec, table, where: str) -> CircuitSpec:
         except InputError as error:
             raise InputError(f"{where}: {str(error).removeprefix('run: ')}") from None
     try:
-        spec.check_indegrees()
+        check_indegrees(spec)
     except InputError as error:
         text = str(error).removeprefix("projections.toml: ")
         raise InputError(f"{where}: {text}") from None

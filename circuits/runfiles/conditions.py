@@ -9,7 +9,7 @@ from brian2 import ms
 from cells import checked
 from cells.integration import METHODS
 from cells.parameters import InputError
-from circuits.plan import make_plan
+from circuits.engine.planner import make_plan
 from circuits.runfiles.blocks import blocks_of, check_blocks, pacing_of
 from circuits.runfiles.circuit import changed_circuit, stimulus_and_circuit
 from circuits.runfiles.model import BIN_MS, Condition

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from circuits.learning import Learning, Trained
-from circuits.plan import Plan
-from circuits.spec import CircuitSpec
-from circuits.stimuli import Stimulus
+from circuits.anatomy.spec import CircuitSpec
+from circuits.engine.plan import Plan
+from circuits.plasticity.learning import Learning
+from circuits.runfiles.trained import Trained
+from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["BIN_MS", "Block", "Condition", "Cycle", "Run"]
 
@@ -137,6 +138,8 @@ class Run:
         The run file with all settings and defaults.
     replicas : int
         Runs that share a program, at most.
+    setup : dict
+        Of an experiment on the bench, what `circuits.runfiles.bench.validate` makes of it.
     """
 
     file: str
@@ -153,3 +156,4 @@ class Run:
     criteria: tuple[dict, ...]
     document: dict
     replicas: int = 1
+    setup: dict = field(default_factory=dict)

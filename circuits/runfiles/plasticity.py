@@ -10,10 +10,11 @@ from brian2 import ms
 
 from cells import checked
 from cells.parameters import InputError, parse_unit
-from circuits.learning import OWN, Learning, Trained
-from circuits.plasticity.rules import RULES, rule
+from circuits.anatomy.spec import CircuitSpec
+from circuits.plasticity.learning import OWN, Learning
+from circuits.plasticity.rules.registry import RULES, rule
 from circuits.runfiles.model import BIN_MS, Cycle
-from circuits.spec import CircuitSpec
+from circuits.runfiles.trained import Trained
 
 __all__ = ["check_first_weights", "learning_of"]
 

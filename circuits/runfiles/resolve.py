@@ -7,14 +7,14 @@ from pathlib import Path
 
 from cells import checked
 from cells.parameters import InputError
-from circuits.device import DEVICES
+from circuits.anatomy.tables import SIZES
+from circuits.engine.devices import DEVICES
 from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
 from circuits.runfiles.catalogue import find_run, read_run
 from circuits.runfiles.conditions import condition_names, conditions_of, learns
 from circuits.runfiles.criteria import criteria_of, measurable
 from circuits.runfiles.model import Cycle, Run
 from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
-from circuits.spec import SIZES
 
 __all__ = ["resolve"]
 
@@ -115,9 +115,9 @@ def resolve(
 
 
 def _resolve_synapse(document, path, cycles, conditions) -> Run:
-    from circuits.plasticity import biophysical
-    from circuits.plasticity.bench import DEVICES as BENCH_DEVICES
-    from circuits.plasticity.bench import validate
+    from circuits.plasticity.bench import biophysical
+    from circuits.plasticity.bench.run import DEVICES as BENCH_DEVICES
+    from circuits.runfiles.bench import validate
 
     begin = f"{path.name}:"
     if cycles is not None or conditions:
@@ -130,11 +130,11 @@ def _resolve_synapse(document, path, cycles, conditions) -> Run:
     checked.one_of(device, valid, f"{begin} device", "device")
     seeds = checked.seeds(document.get("seeds", [1]), f"{begin} seeds")
     document["seeds"] = list(seeds)
-    validate(document, path.name)
+    setup = validate(document, path.name)
     biophysical.validate(document, path.name)
     criteria = criteria_of(document.get("criteria", []), f"{begin} criterion", None)
     return Run(
         path.name, "synapse", str(document["name"]), str(document.get("claim", "")),
         str(document.get("source", "")), size, 1.0, seeds,
-        "numpy" if device == "cython" else device, Cycle(), (), criteria, document,
+        "numpy" if device == "cython" else device, Cycle(), (), criteria, document, setup=setup,
     )  # fmt: skip

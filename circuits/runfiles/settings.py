@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cells.parameters import InputError
-from circuits.learning import Learning
+from circuits.plasticity.learning import Learning
 from circuits.runfiles.model import Cycle
 
 __all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merged"]

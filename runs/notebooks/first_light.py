@@ -9,7 +9,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from analysis import figures, observables, patterns, schema, theta
+from analysis import observables
+from analysis.data import schema
+from analysis.figures.circuit import plot_raster
+from analysis.measures import patterns, theta
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
 folders = sorted((here.parent / "out").glob("first_light-*"), key=lambda p: p.stat().st_mtime)
@@ -49,5 +52,5 @@ for name in ("burst_rate", "burst_plus_fraction", "isolated_spike_fraction"):
     print(name, round(observables.evaluate(run, name), 3))
 
 # %%
-figures.plot_raster(run)
+plot_raster(run)
 plt.show()

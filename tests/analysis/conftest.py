@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analysis import schema
+from analysis.data import schema
+from tests.analysis.learner import learner, lesioned, rivals  # noqa: F401
 
 P = 16
 LENGTH, MINUS = 0.2, 0.1

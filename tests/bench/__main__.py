@@ -14,10 +14,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from circuits.device import cache_folder
+from circuits.anatomy.tables import SIZES
 from circuits.driver.store import commit
-from circuits.spec import SIZES
-from tests.bench import table
+from circuits.engine.project import cache_folder
+from tests.bench import measure, table
 from tests.bench.context import Context
 from tests.bench.measure import machine
 
@@ -86,7 +86,7 @@ def _add(part: dict, found) -> None:
         return
     part["rows"].append(found.described())
     if found.values:
-        value = table.number(table.spread(found.values)["median"])
+        value = table.number(measure.spread(found.values)["median"])
         print(f"   {found.what}: {value} {found.unit} {found.verdict}", file=sys.stderr, flush=True)
     else:
         print(f"   {found.what}: skipped, {found.note}", file=sys.stderr, flush=True)

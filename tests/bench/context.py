@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from circuits import device
 from circuits.driver.inputs import arrays_of
+from circuits.engine import cpp, devices, project
+from circuits.engine.launch import Recording
 from circuits.runfiles.resolve import resolve
 from tests.bench.measure import Usage, fresh, usage
 
@@ -47,7 +48,7 @@ class Context:
     @property
     def folder(self) -> Path:
         """Where programs of the bench are kept."""
-        return device.cache_folder() / "others"
+        return project.cache_folder() / "others"
 
 
 @dataclass
@@ -111,12 +112,12 @@ class Circuit:
 
     def launch(
         self, duration: float, *, seed: int = SEED, memory: bool = False
-    ) -> tuple[Usage, device.Recording]:
+    ) -> tuple[Usage, Recording]:
         """Run the compiled program, compiling it first if need be; ``seed`` is of the noise."""
-        device.build(self.plan, self.arrays)
+        cpp.build(self.plan, self.arrays)
         arrays = {**self.arrays, **self._keys(seed)}
         with usage(memory) as used:
-            recording = device.run_plan(self.plan, arrays, duration=duration)
+            recording = devices.run_plan(self.plan, arrays, duration=duration)
         return used, recording
 
     def _keys(self, seed: int) -> dict[str, np.ndarray]:
@@ -133,7 +134,7 @@ class Circuit:
 
 def _build(plan, arrays) -> dict[str, float]:
     with usage() as used:
-        device.build(plan, arrays)
+        cpp.build(plan, arrays)
     return {"wall": used.wall, "cpu": used.cpu + used.own}
 
 

@@ -15,7 +15,8 @@ import brian2
 import numpy as np
 from brian2 import get_device, second
 
-from circuits import device as production
+from cells import fast_math
+from circuits.engine import cpp
 from tests.bench.measure import Usage, fresh, usage
 
 _SEED = """
@@ -40,7 +41,7 @@ def _write(folder: str, make: Callable, arguments: tuple, fast: bool) -> dict:
     start = time.perf_counter()
     with usage() as used:
         if fast:
-            production.use_fast_math()
+            fast_math.use_fast_math()
         brian2.set_device("cpp_standalone", build_on_run=False, directory=None)
         device = get_device()
         device.insert_code("main", _SEED)
@@ -58,7 +59,7 @@ def _write(folder: str, make: Callable, arguments: tuple, fast: bool) -> dict:
             for name, m in monitors.items()
         }
         if fast:
-            production._compile(Path(folder), None)
+            cpp._compile(Path(folder), None)
     build = {"wall": time.perf_counter() - start, "cpu": used.cpu + used.own}
     for leftover in (*Path(folder).rglob("*.o"), *Path(folder).rglob("*.gch")):
         leftover.unlink()

@@ -12,12 +12,14 @@ import numpy as np
 from brian2 import Network, NeuronGroup, Quantity, SpikeMonitor, Synapses, TimedArray, ms
 
 from cells.models import cell_class
-from circuits.assemble import cells_of
-from circuits.plan import SLOW_CLOCK_MS, TAU_NOISE_MS, cell_parameters, group_of
-from circuits.plasticity.rules import rule
-from circuits.receptors import conductance, receptor_equations
-from circuits.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
+from circuits.engine.arrays import cells_of
+from circuits.engine.equations import SLOW_CLOCK_MS, TAU_NOISE_MS
+from circuits.engine.plan import group_of
+from circuits.engine.planner import cell_parameters
+from circuits.plasticity.rules.registry import rule
 from circuits.runfiles.model import BIN_MS
+from circuits.synapses.receptors import conductance, receptor_equations
+from circuits.synapses.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
 
 _NOISE = (
     f"I_noise = I_noise*exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"

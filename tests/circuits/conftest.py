@@ -5,10 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from circuits.assemble import draw_arrays
-from circuits.learning import Learning, learning_rates
-from circuits.plan import make_plan
-from circuits.spec import load_circuit
+from circuits.anatomy.tables import load_circuit
+from circuits.driver.timelines import learning_rates
+from circuits.engine.arrays import draw_arrays
+from circuits.engine.planner import make_plan
+from circuits.plasticity.learning import Learning
+from tests.circuits.learning_runs import (  # noqa: F401
+    folder,
+    learning_run,
+    small,
+    trained,
+    write,
+)
 
 BINS = 200
 

@@ -6,46 +6,108 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# the command may use all of the package
-COMMAND = {"circuits.cli"}
+PACKAGES = ("cells", "circuits", "analysis")
+# description -> plan -> program -> run
+CIRCUITS = {
+    "circuits.synapses": {"cells"},
+    "circuits.stimuli": {"cells"},
+    "circuits.anatomy": {"cells", "circuits.synapses"},
+    "circuits.plasticity.rules": {"cells"},
+    "circuits.plasticity.detailed": {"cells", "circuits.plasticity.rules"},
+    "circuits.plasticity.bench": {
+        "cells", "circuits.plasticity.rules", "circuits.plasticity.detailed",
+    },
+    "circuits.plasticity": {"cells", "circuits.anatomy", "circuits.plasticity.rules"},
+    "circuits.engine": {"cells", "circuits.synapses", "circuits.anatomy", "circuits.plasticity"},
+    "circuits.runfiles": {
+        "cells", "circuits.synapses", "circuits.stimuli", "circuits.anatomy",
+        "circuits.plasticity", "circuits.plasticity.rules", "circuits.plasticity.bench",
+        "circuits.engine",
+    },
+    "circuits.driver": {
+        "cells", "circuits.stimuli", "circuits.anatomy", "circuits.plasticity",
+        "circuits.plasticity.bench", "circuits.engine", "circuits.runfiles", "analysis.data",
+        "analysis.measures", "analysis.observables", "analysis.verdicts", "analysis.report",
+    },
+    "circuits.cli": {
+        "cells", "circuits.anatomy", "circuits.engine", "circuits.runfiles", "circuits.driver",
+        "analysis.verdicts",
+    },
+}  # fmt: skip
+# Dataset -> claim
+ANALYSIS = {
+    "analysis.data": set(),
+    "analysis.measures": {"analysis.data"},
+    "analysis.observables": {"analysis.data", "analysis.measures"},
+    "analysis.verdicts": {"analysis.data", "analysis.observables"},
+    "analysis.figures": {"analysis.data", "analysis.measures", "analysis.observables"},
+    "analysis.report": {
+        "analysis.data", "analysis.measures", "analysis.observables", "analysis.verdicts",
+        "analysis.figures",
+    },
+    "analysis": {"analysis.data"},
+}  # fmt: skip
+#: What each room may import: every arrow there is, and no other.
+ALLOWED = {"cells": set(), "circuits": set(), **CIRCUITS, **ANALYSIS}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
 
 
-def imported(path):
-    """Names of the modules, and of what is imported from them, that a source names."""
+def room(module):
+    """Return the package that a module lies in."""
+    return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def imported(module, everywhere=True):
+    """Return our modules that a module names; ``everywhere``: within functions too."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            package = room(module).split(".")
+            of = [*package[: len(package) + 1 - node.level], node.module] if node.level else []
+            name = ".".join(filter(None, of)) or node.module
+            found |= {
+                f"{name}.{alias.name}" if f"{name}.{alias.name}" in MODULES else name
+                for alias in node.names
+            }
+    return {name for name in found if name in MODULES}
 
 
-def users(folder, of):
-    """Modules below a folder that import something of the packages ``of``."""
-    found = {}
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        names = {n for n in imported(path) if any(f"{n}.".startswith(f"{p}.") for p in of)}
-        if names:
-            found[module] = names
-    return found
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_room_imports_what_the_table_allows(package):
+    used = {
+        room(name): module
+        for module in MODULES
+        if room(module) == package
+        for name in imported(module)
+    }
+    used.pop(package, None)
+    assert {k: used[k] for k in set(used) - ALLOWED[package]} == {}
+    assert ALLOWED[package] - set(used) == set(), "arrows that nobody takes"
 
 
-@pytest.mark.parametrize(
-    ("folder", "of"),
-    [
-        ("cells", ["circuits", "analysis"]),
-        ("analysis", ["circuits", "cells"]),
-        ("circuits/plasticity", ["circuits.runfiles", "circuits.driver"]),
-        ("circuits/runfiles", ["circuits.driver", "analysis"]),
-    ],
-)
-def test_a_layer_knows_nothing_of_those_above(folder, of):
-    assert users(folder, of) == {}
+def test_every_room_is_in_the_table():
+    assert {room(module) for module in MODULES} == set(ALLOWED)
 
 
-def test_what_a_circuit_is_made_of_knows_neither_run_files_nor_the_driver():
-    found = users("circuits", ["circuits.runfiles", "circuits.driver"])
-    above = ("circuits.runfiles.", "circuits.driver.")
-    assert {module for module in found if not module.startswith(above)} == COMMAND
+def test_the_rooms_have_floors():
+    """No room can be reached from one below it."""
+    floor = {}
+    while len(floor) < len(ALLOWED):
+        free = [k for k in ALLOWED if k not in floor and ALLOWED[k] <= set(floor)]
+        assert free, f"a circle among {sorted(set(ALLOWED) - set(floor))}"
+        floor |= dict.fromkeys(free, 1 + max(floor.values(), default=0))
+
+
+def test_no_module_is_imported_in_a_circle():
+    left = {module: imported(module) - {module} for module in MODULES}
+    while free := [module for module, needs in left.items() if not needs & set(left)]:
+        for module in free:
+            del left[module]
+    assert left == {}

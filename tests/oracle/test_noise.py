@@ -10,11 +10,12 @@ from brian2 import Network, NeuronGroup, StateMonitor, get_device, ms, prefs
 from scipy import stats
 
 from cells.fast_math import COMPILE_FLAGS
-from circuits import device, noise
-from circuits.assemble import cells_of, draw_arrays
-from circuits.noise import RANDOM, draw_keys, gauss, uniform
-from circuits.plan import TAU_NOISE_MS, make_plan
-from circuits.spec import load_circuit
+from circuits.anatomy.tables import load_circuit
+from circuits.engine import devices, noise
+from circuits.engine.arrays import cells_of, draw_arrays
+from circuits.engine.equations import TAU_NOISE_MS
+from circuits.engine.noise import RANDOM, draw_keys, gauss, uniform
+from circuits.engine.planner import make_plan
 
 KEYS = draw_keys(7, 400)
 STEPS = np.arange(2500)
@@ -159,7 +160,7 @@ def test_input_cells_fire_as_poisson_processes():
     rate = 25.0
     arrays["stimulus"] = np.full((400, spec.channels), rate)
     arrays["inputs.r_peak"][:] = 0
-    index, t = device.run_plan(plan, arrays, duration=2.0, device="numpy").spikes["inputs"]
+    index, t = devices.run_plan(plan, arrays, duration=2.0, device="numpy").spikes["inputs"]
     n = plan.group("inputs").n
     count = np.bincount(index, minlength=n)
     assert count.sum() == pytest.approx(2 * rate * n, abs=5 * np.sqrt(2 * rate * n))

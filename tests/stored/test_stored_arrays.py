@@ -1,4 +1,4 @@
-"""Numbers that a refactor may not change: what is drawn for the tiny circuit.
+"""Numbers that a refactor may not change: what is drawn for the tiny circuit, and its constants.
 
 After a change that is meant to change them: ``python tests/stored/test_stored_arrays.py``.
 """
@@ -9,22 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from circuits.assemble import draw_arrays
-from circuits.plan import make_plan
-from circuits.spec import load_circuit
+from circuits.anatomy.tables import load_circuit
+from circuits.engine.arrays import draw_arrays
+from circuits.engine.planner import make_plan
 
 STORE = Path(__file__).with_name("arrays.json")
 
 
 def drawn():
-    """Return a fingerprint of every array: size, sum and a position-weighted sum."""
+    """Return a fingerprint of every array, its size, sum and a position-weighted sum, and the
+    constants of the plan: what is the same in all cells of a group is no array."""
     spec = load_circuit("tiny")
     plan = make_plan(spec, bins=40, bin_ms=5)
     arrays = draw_arrays(spec, plan, seed=1, cycle_ms=200)
-    return {
+    found = {
         key: [int(a.size), float(np.sum(a)), float(np.dot(a, np.linspace(0, 1, a.size)))]
         for key, a in sorted(arrays.items())
     }
+    for part in (*plan.groups, *plan.synapses):
+        found |= {f"{part.name} {name}": [value] for name, value, _ in sorted(part.constants)}
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from circuits import device
+from circuits.engine import project
 from tests.bench import standalone, stock
 from tests.bench.context import SEED, Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios, usage
@@ -15,7 +15,7 @@ from tests.bench.table import Row
 
 TITLE = "import, first build, cached launch"
 _FROM_COMMAND = """
-from circuits.cli import entry
+from circuits.cli.main import entry
 from tests.bench.context import Circuit
 Circuit({size!r}).launch(0.01)
 """
@@ -32,7 +32,7 @@ def rows(context: Context) -> Iterator[Row | tuple]:
     """Yield the rows of this part."""
     imports = interleaved(
         {
-            "ours": lambda: _python("import circuits.cli, circuits.driver.run"),
+            "ours": lambda: _python("import circuits.cli.main, circuits.driver.run"),
             "brian2": lambda: _python("import brian2"),
         },
         context.rounds,
@@ -45,7 +45,7 @@ def rows(context: Context) -> Iterator[Row | tuple]:
     table = []
     for size in context.sizes:
         circuit = Circuit(size)
-        shutil.rmtree(device.cache_folder() / "programs" / circuit.plan.digest, ignore_errors=True)
+        shutil.rmtree(project.cache_folder() / "programs" / circuit.plan.digest, ignore_errors=True)
         ours = circuit.build()
         folder = context.folder / f"stock-{size}"
         shutil.rmtree(folder, ignore_errors=True)

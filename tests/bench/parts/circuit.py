@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from cells.models import CELL_CLASSES
-from circuits.assemble import cells_of
+from circuits.engine.arrays import cells_of
 from tests.bench import isolated, standalone, stock
 from tests.bench.context import SEED, Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios

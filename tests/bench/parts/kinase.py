@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from brian2 import ms, second
 
-from circuits.learning import EFFICACIES
-from circuits.plan import Plan
-from circuits.plasticity.rules import rule
-from circuits.release import RELEASE_EQUATIONS
+from circuits.engine.plan import Plan
+from circuits.plasticity.learning import EFFICACIES
+from circuits.plasticity.rules.registry import rule
+from circuits.synapses.release import RELEASE_EQUATIONS
 from tests.bench.context import Circuit, Context
 from tests.bench.measure import interleaved, ratios
 from tests.bench.table import Row, skipped

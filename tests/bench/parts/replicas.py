@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from circuits import plan
-from circuits.driver.replicas import packed
+from circuits.engine import plan
+from circuits.engine.replicas import packed
 from tests.bench.context import Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios, usage
 from tests.bench.table import Row, skipped

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from circuits.assemble import draw_arrays
-from circuits.learning import Learning
-from circuits.plan import make_plan
-from circuits.spec import load_circuit
+from circuits.anatomy.tables import load_circuit
+from circuits.engine.arrays import draw_arrays
+from circuits.engine.planner import make_plan
+from circuits.plasticity.learning import Learning
 from tests.bench.context import SEED, Circuit, Context
 from tests.bench.measure import power_law, spread
 from tests.bench.table import Row, skipped

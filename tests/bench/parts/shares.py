@@ -10,7 +10,7 @@ from pathlib import Path
 
 import brian2
 
-from circuits import device
+from circuits.engine import cpp, launch, project
 from tests.bench.context import Circuit, Context
 from tests.bench.measure import fresh
 from tests.bench.standalone import execute
@@ -48,8 +48,8 @@ def _write(plan, arrays, folder: str) -> None:
         return run(network, duration, profile=True, **options)
 
     brian2.Network.run = with_timers
-    description = device.generate(plan, arrays, Path(folder))
-    device._compile(Path(folder), None)
+    description = project.generate(plan, arrays, Path(folder))
+    cpp._compile(Path(folder), None)
     (Path(folder) / "program.json").write_text(json.dumps(description))
 
 
@@ -57,7 +57,7 @@ def _times(circuit: Circuit, folder: Path, duration: float) -> dict[str, float]:
     """Return the seconds of every code object in a run."""
     description = json.loads((folder / "program.json").read_text())
     with tempfile.TemporaryDirectory(prefix="pulvinar-bench-") as where:
-        device._write_numbers(Path(where), folder, description, circuit.arrays)
+        launch._write_numbers(Path(where), folder, description, circuit.arrays)
         execute(folder / "main", Path(where), PULVINAR_DURATION=duration)
         found: dict[str, float] = {}
         text = (Path(where) / "results" / "profiling_info.txt").read_text()

@@ -1,0 +1,1 @@
+"""Figures: the circuit diagram, circuit runs, learning runs, the synapse bench."""

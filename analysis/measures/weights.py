@@ -1,0 +1,205 @@
+"""Weights by what their source tells about their target, and the movement that decides it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from analysis.data import schema
+from analysis.data.blocks import block_cycles, check_direction
+
+__all__ = [
+    "WEIGHT_CLASSES",
+    "classify_synapses",
+    "movement",
+    "placed_synapses",
+    "plastic_projection",
+]
+
+
+WEIGHT_CLASSES = ("true", "self", "reverse", "rest")
+
+_STEP = {"ring": 3}
+
+
+def movement(ds: xr.Dataset, block: str | None = None) -> tuple[dict, tuple[int, ...]]:
+    """Return the stimulus of a block and the steps by which it moves in a cycle.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    block : str, optional
+        Default, and for ``"start"``: the first block that learns.
+
+    Returns
+    -------
+    stimulus : dict
+        Table of the run file, with what the condition and the block change in it.
+    steps : tuple of int
+        Positions; two where it moves both ways. Empty where the run does not say.
+    """
+    document = json.loads(ds.attrs.get("run", "{}"))
+    names = ds["block"].values.astype(str).tolist() if "block" in ds.dims else []
+    if block in (None, "start"):
+        learns = np.atleast_1d(ds["learning"].values > 0) if "learning" in ds else []
+        where = ds["cycle_block"].values[learns] if np.any(learns) else [0]
+        block = names[int(where[0])] if names else None
+    condition = str(ds["condition"].values) if "condition" in ds.coords else None
+    entries = document.get("condition") or []
+    entry = next((e for e in entries if e.get("name") == condition), {})
+    stimulus = dict(document.get("stimulus") or {})
+    stimulus |= entry.get("stimulus") or {}
+    for holder in (document, entry):
+        blocks = holder.get("blocks") or {}
+        if isinstance(blocks, Mapping) and isinstance(blocks.get(block), Mapping):
+            stimulus |= blocks[block].get("stimulus") or {}
+    step = stimulus.get("step", _STEP.get(stimulus.get("kind"), 2) if stimulus else None)
+    if step is None or _is_film(ds, stimulus):
+        return stimulus, ()
+    step = int(step)
+    ways = set()
+    if "direction" in ds and block in names:
+        ways = set(ds["direction"].values[block_cycles(ds, block)].astype(int).tolist()) - {0}
+    named = {"backward": (-step,), "both": (step, -step)}
+    steps = {abs(step) * way for way in ways} or named.get(stimulus.get("direction"), (step,))
+    return stimulus, tuple(sorted(steps, reverse=True))
+
+
+def _is_film(ds, stimulus):
+    """Tell if the frames move on while the window rests: nothing ever comes in from outside."""
+    if stimulus.get("kind") != "file" or "predictable" not in ds:
+        return False
+    known = ds["predictable"].transpose("cycle", "position").values
+    return bool(known[known.any(-1)].all())
+
+
+def plastic_projection(ds: xr.Dataset, projection: str) -> str:
+    """Return the name that a plastic projection has in the run.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    projection : str
+        As in ``synapse_projection``; the pulvinar's name may be left out.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such plastic projection.
+    """
+    known = list(dict.fromkeys(ds["synapse_projection"].values.astype(str).tolist()))
+
+    def bare(name):
+        return tuple(part.split(".")[-1] if part.split(".")[0] not in ("V1", "V2") else part
+                     for part in name.split("->"))  # fmt: skip
+
+    alike = [n for n in known if n == projection] or [
+        n for n in known if bare(n) == bare(projection)
+    ]
+    if not alike:
+        raise schema.AnalysisError(
+            f"no plastic projection '{projection}'{schema.nearest(projection, known)}"
+        )
+    return alike[0]
+
+
+def placed_synapses(
+    ds: xr.Dataset, projection: str = "V2.L6CT->TRC"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the plastic synapses of a projection between cells that have a position.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    projection : str
+        As in ``synapse_projection``; the pulvinar's name may be left out.
+
+    Returns
+    -------
+    synapse, source, target : (n,) array of int
+        Numbers of the synapses, and the positions of their cells.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such plastic projection.
+    """
+    name, names = plastic_projection(ds, projection), ds["synapse_projection"].values.astype(str)
+    position = ds["position"].values.astype(int)
+    source = position[ds["synapse_source"].values.astype(int)]
+    target = position[ds["synapse_target"].values.astype(int)]
+    keep = np.flatnonzero((names == name) & (source >= 0) & (target >= 0))
+    return keep, source[keep], target[keep]
+
+
+def classify_synapses(
+    ds: xr.Dataset,
+    projection: str = "V2.L6CT->TRC",
+    block: str | None = None,
+    direction: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """Class the synapses of a projection by what their source tells about their target.
+
+    A source cell holds what was seen at its position one cycle before. What is seen through a
+    window that moves by ``step`` positions was then at ``x + step``; what is seen on a ring whose
+    bump moves by ``step`` was then at ``x - step``.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    projection : str
+        As in ``synapse_projection``; the pulvinar's name may be left out.
+    block : str, optional
+        Whose movement counts; default the first block that learns.
+    direction : {1, -1}, optional
+        Where it moves both ways, the one that counts; default both.
+
+    Returns
+    -------
+    synapse : (n,) array of int
+        Numbers of the synapses between cells that have a position.
+    kind : (n,) array of str
+        Of `WEIGHT_CLASSES`: true (the source predicts the target), self (same position), reverse
+        (predicts it for the opposite movement), rest; all but the rest within one polarity.
+    offset : (n,) array of int
+        x of the target minus x of the source; on a ring from -n_x / 2 up to n_x / 2.
+    same : bool array (n,)
+        Do both have the same polarity.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such plastic projection or direction.
+    """
+    check_direction(direction)
+    synapse, source, target = placed_synapses(ds, projection)
+    n_x = int(ds.attrs.get("n_x", ds.sizes.get("position", 1)))
+    same = source // n_x == target // n_x
+    offset = target % n_x - source % n_x
+    stimulus, steps = movement(ds, block)
+    ring = stimulus.get("kind") == "ring"
+    if direction is not None and steps:
+        steps = (abs(steps[0]) * direction,)
+    true = [step if ring else -step for step in steps if step]
+    reverse = [-step for step in true]
+    if ring:
+
+        def wrap(x):
+            return (np.asarray(x, int) + (n_x - 1) // 2) % n_x - (n_x - 1) // 2
+
+        offset, true, reverse = wrap(offset), wrap(true), wrap(reverse)
+    kind = np.full(synapse.size, "rest", "<U7")
+    for name, wanted in (("reverse", reverse), ("self", [0]), ("true", true)):
+        kind[same & np.isin(offset, wanted)] = name
+    return synapse, kind, offset, same

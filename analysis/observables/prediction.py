@@ -1,0 +1,190 @@
+"""Observables of a learning run: how well the minus phase predicts the plus phase."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.data import schema
+from analysis.data.blocks import block_cycles, finite_mean
+from analysis.measures.phases import (
+    POPULATION,
+    members,
+    position_patterns,
+    windows_of,
+)
+from analysis.measures.scores import add_scores, scored
+from analysis.measures.sites import classify_sites
+from analysis.observables.registry import observable
+
+
+@observable("1")
+def r_pred(ds, block, first=None, last=None, direction=None):
+    """Correlation of the TRC pattern late in the minus phase with the outcome of the cycle.
+
+    Mean over the cycles of the block whose outcome is defined; a silent minus pattern counts 0.
+    """
+    return finite_mean(scored(ds, "r_pred", block, first, last, direction)[0])
+
+
+@observable("1")
+def r_pred_defined(ds, block, first=None, last=None, direction=None):
+    """Share of the cycles with a defined outcome in which the prediction is defined too."""
+    at = scored(ds, "r_pred", block, first, last, direction)[1]
+    ds = ds if "r_pred" in ds else add_scores(ds)
+    r = ds["r_pred"].sel(block=block).values[at]
+    return float(np.mean(~np.isnan(r))) if r.size else np.nan
+
+
+@observable("1")
+def prediction_gain(ds, block, first=None, last=None, direction=None, floor=None):
+    """Give r_pred minus r_persist: how much better than expecting what was just seen.
+
+    A mean r_persist below ``floor`` counts as ``floor``: with 0, a silent prediction gains nothing
+    where what was just seen is never seen again.
+    """
+    persist = finite_mean(scored(ds, "r_persist", block, first, last, direction)[0])
+    persist = persist if floor is None else np.maximum(persist, floor)
+    return r_pred(ds, block, first, last, direction) - persist
+
+
+@observable("1")
+def r_pred_shuffle(ds, block, first=None, last=None, direction=None):
+    """Correlation of the minus pattern with the outcomes of other cycles of the block."""
+    return finite_mean(scored(ds, "r_shuffle", block, first, last, direction)[0])
+
+
+@observable("1")
+def prediction_decode(ds, block, first=None, last=None, direction=None):
+    """Share of cycles whose outcome is the nearest one of the block to the minus pattern.
+
+    Outcomes of cycles that show the same stimulus do not compete; a silent pattern is wrong.
+    """
+    return finite_mean(scored(ds, "decode", block, first, last, direction)[0])
+
+
+@observable("1")
+def prediction_decode_chance(ds, block, first=None, last=None, direction=None):
+    """Give what `prediction_decode` is by chance."""
+    return finite_mean(scored(ds, "decode_chance", block, first, last, direction)[0])
+
+
+@observable("1")
+def prediction_decode_position(ds, block, first=None, last=None, direction=None):
+    """Share of cycles in which minus pattern and outcome have their maximum at one position.
+
+    Over the cycles whose outcome has a single maximum; ties of the minus pattern are wrong.
+    """
+    return finite_mean(scored(ds, "decode_position", block, first, last, direction)[0])
+
+
+@observable("1")
+def prediction_error(ds, block, first=None, last=None, direction=None):
+    """Mean square difference of minus pattern and outcome, each divided by its RMS.
+
+    0 is perfect, 1 a silent prediction, 2 one that is active at other positions only. It is no
+    substitute for a correlation: activity that is the same everywhere can lie below 1.
+    """
+    return finite_mean(scored(ds, "prediction_error", block, first, last, direction)[0])
+
+
+def _first_cycle(ds, block, window, direction, reached):
+    """Cycles of a block until ``reached(mean of the last r_pred)``; NaN if that never is."""
+    value, at = scored(ds, "r_pred", block, direction=direction)
+    if value.size < window:
+        return np.nan
+    total = np.concatenate([[0.0], np.cumsum(value)])
+    there = np.flatnonzero(reached((total[window:] - total[:-window]) / window))
+    begin = block_cycles(ds, block)[0]
+    return float(at[there[0] + window - 1] - begin + 1) if there.size else np.nan
+
+
+@observable("1")
+def cycles_to_criterion(ds, block, level=0.5, window=16, reference=None, direction=None):
+    """Cycles of the block until the mean r_pred of the last 16 scored cycles exceeds a level.
+
+    With ``reference``, the name of another block, the level is a share of its r_pred. NaN if the
+    level is never exceeded.
+    """
+    if reference is not None:
+        level = level * r_pred(ds, reference, direction=direction)
+    return _first_cycle(ds, block, window, direction, lambda mean: mean > level)
+
+
+@observable("1")
+def cycles_to_recover(ds, block, reference, share=0.8, window=20, direction=None):
+    """Cycles of a block until r_pred is back at a share of what it was in another block.
+
+    The mean r_pred of the last ``window`` scored cycles counts, so that the value is never below
+    ``window``. If it never gets there, the value is one more than the block has cycles: a lower
+    bound, with which a mean over seeds stays a number. NaN where the other block has no positive
+    r_pred, or this one fewer than ``window`` scored cycles.
+    """
+    level = share * r_pred(ds, reference, direction=direction)
+    if not level > 0 or scored(ds, "r_pred", block, direction=direction)[1].size < window:
+        return np.nan
+    first = _first_cycle(ds, block, window, direction, lambda mean: mean >= level)
+    return first if np.isfinite(first) else float(block_cycles(ds, block).size + 1)
+
+
+@observable("1")
+def recovery(ds, block, reference, last=None, reference_last=None, direction=None):
+    """Give r_pred at the end of a block over that of another block.
+
+    NaN where the other block has no positive r_pred.
+    """
+    before = r_pred(ds, reference, last=reference_last, direction=direction)
+    after = r_pred(ds, block, last=last, direction=direction)
+    return after / before if before > 0 else np.nan
+
+
+@observable("1")
+def fixed_point_ratio(ds, block, wrong="both", threshold=0.5, first=None, last=None, least=10):
+    """Mean weight change at correctly predicted positions over that at wrongly predicted ones.
+
+    Absolute values, in the cycles of a block in which the circuit learns. Wrong is what was
+    predicted and did not happen (``false``), what happened unpredicted (``missed``), or the mean
+    of the two absolute values (``both``). NaN if there are fewer than ``least`` cases of one.
+    """
+    kinds = ("both", "false", "missed")
+    if wrong not in kinds:
+        raise schema.AnalysisError(f"no kind of error '{wrong}'{schema.nearest(wrong, kinds)}")
+    cycle, position, predicted, happened = classify_sites(ds, block, threshold, first, last)
+    dw, learns = ds["dw"].values[cycle, position], ds["learning"].values[cycle] > 0
+    groups = {"correct": predicted & happened, "false": predicted & ~happened,
+              "missed": ~predicted & happened}  # fmt: skip
+    size = {
+        name: abs(dw[keep & learns].mean()) if (keep & learns).sum() >= least else np.nan
+        for name, keep in groups.items()
+    }
+    base = np.mean([size["false"], size["missed"]]) if wrong == "both" else size[wrong]
+    return float(size["correct"] / base) if base > 0 else np.nan
+
+
+@observable("1")
+def false_site_fall(ds, block, happened=False, threshold=0.5, first=None, last=None, least=10):
+    """How far relay cells fall in the plus phase at positions predicted without an outcome.
+
+    One minus plus rate over late minus rate. Where every position has two cells or more, sites
+    are chosen by half of the cells and measured in the other half, both ways round, so that the
+    fall is not regression to the mean. ``happened`` measures predicted positions with an outcome
+    instead. NaN below ``least`` sites.
+    """
+    at, n_cell = members(ds, POPULATION)
+    placed = np.flatnonzero(at >= 0)
+    order = placed[np.argsort(at[placed], kind="stable")]
+    rank = np.arange(order.size) - np.searchsorted(at[order], at[order], side="left")
+    halves = [order[rank % 2 == 0], order[rank % 2 == 1]]
+    split = [(0, 1), (1, 0)] if n_cell[n_cell > 0].min() >= 2 else [(None, None)]
+    windows, sums, n = windows_of(ds), np.zeros(2), 0
+    for judge, measure in split:
+        by = None if judge is None else halves[judge]
+        cells = None if measure is None else halves[measure]
+        cycle, position, predicted, there = classify_sites(ds, block, threshold, first, last, by)
+        keep = predicted & (there == happened)
+        cycle, position = cycle[keep], position[keep]
+        n += cycle.size
+        for k, key in enumerate(("minus", "plus")):
+            begin, end = windows[key]
+            count = position_patterns(ds, POPULATION, begin, end, cells)[0, 0]
+            sums[k] += (count[cycle, position] / (end - begin)[cycle]).sum()
+    return float(1 - sums[1] / sums[0]) if n >= least and sums[0] > 0 else np.nan

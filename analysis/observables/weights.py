@@ -1,0 +1,52 @@
+"""Observables of the weights of a learning run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.data import schema
+from analysis.data.blocks import finite_mean
+from analysis.measures.weights import WEIGHT_CLASSES, classify_synapses
+from analysis.observables.registry import observable
+
+
+def _class_weight(ds, block, projection, direction, of_block):
+    """Mean weight of each class at the end of a block."""
+    snapshots = ds["snapshot"].values.astype(str).tolist()
+    if block not in snapshots:
+        raise schema.AnalysisError(f"no snapshot '{block}'{schema.nearest(block, snapshots)}")
+    synapse, kind, _, _ = classify_synapses(ds, projection, of_block or block, direction)
+    weight = ds["weight"].isel(snapshot=snapshots.index(block)).values[synapse]
+    return {name: finite_mean(weight[kind == name]) for name in WEIGHT_CLASSES}
+
+
+@observable("1")
+def class_weight(ds, block, group="true", projection="V2.L6CT->TRC", direction=None, of_block=None):
+    """Mean weight, at the end of a block, of the synapses of a class: true, self, reverse, rest.
+
+    Classes are those of the movement in ``of_block``, by default the same block; the block
+    ``start`` is the weights before learning.
+    """
+    if group not in WEIGHT_CLASSES:
+        raise schema.AnalysisError(f"no group '{group}'{schema.nearest(group, WEIGHT_CLASSES)}")
+    return _class_weight(ds, block, projection, direction, of_block)[group]
+
+
+@observable("1")
+def weight_ratio(ds, block, other="rest", projection="V2.L6CT->TRC", direction=None, of_block=None):
+    """Mean weight of the synapses whose source predicts their target over that of the rest.
+
+    At the end of a block; ``other`` may be another class than the rest.
+    """
+    if other not in WEIGHT_CLASSES:
+        raise schema.AnalysisError(f"no group '{other}'{schema.nearest(other, WEIGHT_CLASSES)}")
+    mean = _class_weight(ds, block, projection, direction, of_block)
+    return mean["true"] / mean[other] if mean[other] > 0 else np.nan
+
+
+@observable("1")
+def old_weight_change(ds, block, reference, projection="V2.L6CT->TRC", direction=None):
+    """Relative change in a block of the weights that were right in another block before it."""
+    old = _class_weight(ds, reference, projection, direction, reference)["true"]
+    new = _class_weight(ds, block, projection, direction, reference)["true"]
+    return new / old - 1 if old > 0 else np.nan

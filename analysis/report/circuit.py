@@ -1,0 +1,261 @@
+"""What the report of a circuit run shows, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis import observables
+from analysis.data import schema
+from analysis.figures import circuit, diagram
+from analysis.measures import patterns, spectra, theta
+
+__all__ = ["Section", "circuit_sections"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled figure or table of the page, or a note where it cannot be drawn.
+
+    Attributes
+    ----------
+    title, caption : str
+    figure : Figure or None
+    table : (columns, rows) or None
+        Names and texts.
+    """
+
+    title: str
+    caption: str
+    figure: Figure | None = None
+    table: tuple[list[str], list[list[str]]] | None = None
+
+
+def _present(ds, wanted):
+    """Those of the wanted populations that the run has, by its own names."""
+    names, found = schema.population_names(ds), []
+    for name in wanted:
+        with suppress(schema.AnalysisError):
+            found.append(schema.resolve(name, names))
+    return found
+
+
+# --- figures of a circuit run --------------------------------------------------------------------
+
+
+def _circuit(ds):
+    figure = Figure(figsize=(11, 6.6))
+    populations, projections = schema.population_table(ds), schema.projection_table(ds)
+    diagram.plot_circuit(populations, projections, figure.add_subplot())
+    return figure
+
+
+def _raster(ds):
+    figure = Figure(figsize=(10.5, 9))
+    upper, lower = figure.subplots(2, 1, height_ratios=(4.5, 1), sharex=True)
+    circuit.plot_raster(ds, ax=upper)
+    upper.set_xlabel("")
+    circuit.plot_population_rates(ds, ax=lower)
+    return figure
+
+
+def _phase_rates(ds):
+    figure = Figure(figsize=(10.5, 3.4))
+    colours = circuit.population_colours(ds)
+    circuit.plot_phase_rates(theta.phase_rates(ds), colours, figure.add_subplot())
+    return figure
+
+
+def _burst_phases(ds):
+    names = [n for n in schema.population_names(ds) if n.endswith("L5IB")]
+    figure = Figure(figsize=(4.4 * len(names), 4.2))
+    colours = circuit.population_colours(ds)
+    axes = figure.subplots(1, len(names), subplot_kw={"projection": "polar"}, squeeze=False)[0]
+    for name, ax in zip(names, axes, strict=True):
+        circuit.plot_burst_phases(theta.burst_phases(ds, name), colour=colours[name], ax=ax)
+    return figure
+
+
+def _patterns(ds):
+    figure = Figure(figsize=(11, 6.2))
+    grid = figure.add_gridspec(2, 3, height_ratios=(2, 1.1))
+    minus = patterns.pattern(ds, "pulvinar.TRC", "minus")
+    plus = patterns.pattern(ds, "pulvinar.TRC", "plus")
+    outcome = patterns.pattern(ds, "V1.L5IB")
+    stimulus = ds["stimulus"].transpose("cycle", "position").assign_attrs(long_name="stimulus")
+    top = float(np.nanmax([minus.max(), plus.max(), 1e-9]))
+    for column, (image, v_max) in enumerate(((stimulus, None), (minus, top), (plus, top))):
+        ax = figure.add_subplot(grid[0, column])
+        circuit.plot_pattern(image, v_max=v_max, ax=ax)
+        if column:
+            ax.set_ylabel("")
+    series = {
+        "plus TRC and V1 L5IB": patterns.pearson(plus.values, outcome.values),
+        "minus TRC and V1 L5IB": patterns.pearson(minus.values, outcome.values),
+        "plus TRC and V1 L5IB of other cycles": patterns.other_cycles(plus.values, outcome.values),
+    }
+    circuit.plot_pattern_correlation(series, figure.add_subplot(grid[1, :]))
+    return figure
+
+
+def _spectrum(ds):
+    colours = circuit.population_colours(ds)
+    wanted = ("V1.L23", "V1.L5IB", "pulvinar.TRC", "V2.L6CT")
+    names = [n for n in schema.population_names(ds) if n in _present(ds, wanted)]
+    curves = {n: spectra.spectrum(spectra.rate_signal(ds, n)) for n in names}
+    figure = Figure(figsize=(10.5, 3.4))
+    left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
+    circuit.plot_spectrum(curves, colours=colours, ax=left)
+    try:
+        proxies = {f"{a} LFP proxy": spectra.lfp_proxy(ds, a) for a in ("V1", "V2")}
+    except schema.AnalysisError:
+        figure.delaxes(right)
+    else:
+        circuit.plot_spectrum({n: spectra.spectrum(x) for n, x in proxies.items()}, ax=right)
+        right.set_ylabel("")
+    return figure
+
+
+def _aligned(ds):
+    rates = theta.aligned_rates(ds)
+    figure = Figure(figsize=(8, 0.36 * rates.sizes["population"] + 1))
+    circuit.plot_aligned_rates(rates, circuit.population_colours(ds), figure.add_subplot())
+    return figure
+
+
+def _traces(ds):
+    figure = Figure(figsize=(10.5, 0.85 * ds.sizes["trace"] + 0.9))
+    circuit.plot_traces(ds, ax=figure.add_subplot())
+    return figure
+
+
+@dataclass(frozen=True)
+class _Plan:
+    title: str
+    caption: str
+    draw: Callable[[xr.Dataset], Figure]
+    variables: tuple[str, ...] = ()
+    populations: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+
+_PLANS = (
+    _Plan(
+        "Circuit",
+        "Drawn from the tables that built it. Thick: drivers; dashed: modulators; blue with a bar: "
+        "inhibition. A number is the row of the connectivity table below.",
+        _circuit,
+        attributes=("populations", "projections"),
+    ),
+    _Plan(
+        "Spikes",
+        "The first six cycles after the warm-up, cells ordered by position, plus phases shaded; at "
+        "most 48 cells of each population. Below: mean rates in 5 ms bins.",
+        _raster,
+    ),
+    _Plan(
+        "Rates by population and phase",
+        "Mean over cells and cycles; whiskers: standard deviation over cells.",
+        _phase_rates,
+        variables=("rate",),
+    ),
+    _Plan(
+        "When L5IB cells burst",
+        "Share of burst onsets (at least two spikes, intervals of at most 10 ms) by theta phase, "
+        "clockwise from the start of the cycle; plus phase shaded. The arrow is the mean vector, "
+        "full radius of the histogram = vector strength 1.",
+        _burst_phases,
+        populations=("V1.L5IB",),
+    ),
+    _Plan(
+        "Prediction and outcome in the pulvinar",
+        "Stimulus, TRC pattern in the minus phase and in the plus phase, by position and cycle; "
+        "below, Pearson correlation over positions with the V1 L5IB pattern of the same cycle.",
+        _patterns,
+        variables=("rate", "stimulus"),
+        populations=("V1.L5IB", "pulvinar.TRC"),
+    ),
+    _Plan(
+        "The mean theta cycle",
+        "Rate of each population through the cycle, 5 ms bins, each scaled to its own maximum "
+        "(right); plus phase shaded.",
+        _aligned,
+    ),
+    _Plan(
+        "Spectra",
+        "Welch power spectra of population rates (left) and of an LFP proxy, the sum of absolute "
+        "AMPA and GABA-A currents onto the excitatory cells of an area (right), each relative to "
+        "its sum up to 60 Hz.",
+        _spectrum,
+    ),
+    _Plan(
+        "Membrane potentials",
+        "Example cells; plus phases shaded.",
+        _traces,
+        variables=("trace_time", "trace_v", "trace_name"),
+    ),
+)
+
+
+_COMPARED = (
+    "burst_rate",
+    "bursts_per_driven_cycle",
+    "burst_plus_fraction",
+    "burst_vector_strength",
+    "isolated_spike_fraction",
+    "plus_pattern_r",
+    "minus_pattern_r",
+    "idle_trc_rate",
+)
+
+
+def compared_conditions(ds):
+    """Figure of key observables by condition; none where the run has no such observable."""
+    panels = observables.all_by_condition(ds, _COMPARED)
+    if not panels:
+        return []
+    figure = Figure(figsize=(11, 2.9 * -(-len(panels) // 4)))
+    axes = figure.subplots(-(-len(panels) // 4), 4, squeeze=False).ravel()
+    for ax in axes[len(panels) :]:
+        figure.delaxes(ax)
+    for values, ax in zip(panels, axes, strict=False):
+        circuit.plot_conditions(values, ax)
+        name = values.attrs["long_name"]
+        if name.endswith(" r"):
+            ax.set_ylim(-1.05, 1.05)
+        elif name.endswith(("fraction", "strength")):
+            ax.set_ylim(-0.03, 1.05)
+    caption = "A dot for each seed, a bar for the mean over seeds."
+    return [Section("Conditions compared", caption, figure)]
+
+
+def circuit_sections(ds: xr.Dataset) -> list[Section]:
+    """Return the figures of one circuit run, with a note for each that lacks its data.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+
+    Returns
+    -------
+    list of Section
+    """
+    sections = []
+    for plan in _PLANS:
+        lacking = [f"variable '{v}'" for v in plan.variables if v not in ds]
+        lacking += [f"population '{p}'" for p in plan.populations if not _present(ds, (p,))]
+        lacking += [f"attribute '{a}'" for a in plan.attributes if a not in ds.attrs]
+        if not lacking and not ds.sizes["cycle"]:
+            lacking = ["cycle"]
+        if lacking:
+            sections.append(Section(plan.title, f"Not drawn: no {', no '.join(lacking)}."))
+        else:
+            with circuit.style():
+                sections.append(Section(plan.title, plan.caption, plan.draw(ds)))
+    return sections

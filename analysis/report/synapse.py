@@ -1,0 +1,131 @@
+"""What the report of the synapse bench shows, in order."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from analysis.figures.circuit import style
+from analysis.figures.synapse import (
+    TITLES,
+    plot_bars,
+    plot_constants,
+    plot_levels,
+    plot_predictions,
+    plot_protocol,
+    plot_protocol_fits,
+    plot_robustness,
+    plot_rule_table,
+    plot_whole_cell,
+    rule_name,
+    subplots,
+)
+from analysis.observables.synapse import RACES
+
+__all__ = ["figures"]
+
+
+def figures(ds: xr.Dataset) -> list[tuple]:
+    """Return the figures of the bench.
+
+    Parameters
+    ----------
+    ds : Dataset
+        As `circuits.plasticity.bench.run.run_bench` gives it, or read back from its file.
+
+    Returns
+    -------
+    list of (title, caption, Figure)
+    """
+    out = []
+    with style():
+        ax = plot_protocol(ds)
+        out.append((
+            "The experiment",
+            "One theta window of each condition. The second half (shaded) is the outcome, the "
+            "first the prediction; the synapse should learn the difference.",
+            ax.figure,
+        ))  # fmt: skip
+        axes = plot_levels(ds)
+        out.append((
+            "Calcium, CaMKII and DAPK1 through a theta window",
+            "Mean over start phases. DAPK1 (orange) follows CaMKII (blue) with a delay, so that "
+            "their difference near the end of the window is the rate of change.",
+            axes[0].figure,
+        ))  # fmt: skip
+        trains = list(ds["train"].values)
+        fig, axs = subplots(1, len(trains), figsize=(3.6 * len(trains), 3.1), sharey=True)
+        for ax, train in zip(np.atleast_1d(axs), trains, strict=True):
+            plot_bars(ds, train=train, ax=ax)
+        out.append((
+            "The kinase rules and the published change",
+            "Bars and SEM: published (Jang et al. 2026). Points: models, one gain each, fitted on "
+            f"the regular trains. No change anywhere: χ² {float(ds['chi2_null']):.1f}.",
+            fig,
+        ))  # fmt: skip
+        rivals = [r for r in ds["rule"].values if not str(r).startswith(RACES)]
+        if rivals:
+            fig, ax = subplots(figsize=(6.8, 3.4))
+            plot_bars(ds, rules=rivals, ax=ax)
+            ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
+            why = " ".join(f"{rule_name(r)}: {ds['why'].sel(rule=r).values!s}" for r in rivals)
+            out.append(("The rival rules, each with its best gain of either sign", why, fig))
+        if ds.sizes.get("constant"):
+            out.append((
+                "Every constant moved",
+                "The order is judged with the gain kept: 25 → 50 Hz highest, 50 → 25 Hz lowest.",
+                plot_robustness(ds).figure,
+            ))  # fmt: skip
+        if ds.sizes.get("prediction", 0):
+            out.append((
+                "Predictions",
+                "Changes of one side alone and other lengths of the halves; none took part in a "
+                "fit. The gate keeps its distance to the end of the window.",
+                plot_predictions(ds).figure,
+            ))  # fmt: skip
+        out.append((
+            "Rule by protocol",
+            "Mean χ² per condition, each rule with its best gain in each protocol; green: explains "
+            "it, red: no better than no change. * the gain had to change its sign against the "
+            "theta window.",
+            plot_rule_table(ds).figure,
+        ))  # fmt: skip
+        classical = [str(p) for p in ds["protocol"].values if f"{p}_epsp" in ds]
+        if classical:
+            rows = (len(classical) + 1) // 2
+            fig, axs = subplots(rows, 2, figsize=(9.6, 3.0 * rows), squeeze=False)
+            for ax in axs.ravel()[len(classical) :]:
+                ax.set_visible(False)
+            for ax, name in zip(axs.ravel(), classical, strict=False):
+                plot_protocol_fits(ds, name, ax=ax)
+            notes = " ".join(
+                f"{TITLES.get(c, c)}: {ds.attrs.get(f'{c}_assumption', '')}.".replace("\n", " ")
+                for c in classical
+            )
+            out.append((
+                "The classical protocols",
+                "Published values, the circuit's kinase rule, the jointly fitted one and the best "
+                "of each; the number is the mean χ² per condition. Assumptions: " + notes,
+                fig,
+            ))  # fmt: skip
+    with style():
+        if "whole_cell_v" in ds:
+            axes = plot_whole_cell(ds)
+            chi2 = ", ".join(
+                f"{rule_name(r)} {float(v):.1f}"
+                for r, v in zip(ds["whole_cell_rule"].values, ds["whole_cell_chi2"], strict=True)
+            )
+            out.append((
+                "The whole cell",
+                "A CA1-like cell under the published current steps: postsynaptic spikes come out. "
+                f"chi2 with nothing refitted: {chi2}.",
+                np.atleast_1d(axes)[0].figure,
+            ))  # fmt: skip
+        if "glun2b_constant" in ds.coords:
+            out.append((
+                "The detailed synapse",
+                "The constants that were changed against their published values. Site rates that "
+                "are tied count once: ten fitted constants.",
+                plot_constants(ds).figure,
+            ))  # fmt: skip
+    return out

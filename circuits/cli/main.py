@@ -1,0 +1,257 @@
+"""The command ``pulvinar``. Heavy imports wait until a subcommand needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from circuits.driver.interrupt import handle_interrupts, ignore_interrupts
+from circuits.runfiles import catalogue
+
+__all__ = ["entry", "main"]
+
+_FAILED, _INTERRUPTED = 2, 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pulvinar",
+        description="A biophysical model of predictive learning in the V1 - V2 - pulvinar circuit.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("list", help="run files, their claims and their last verdicts")
+
+    run = commands.add_parser("run", help="run a run file; writes a folder with a report")
+    run.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one in the list")
+    run.add_argument("--size", metavar="SIZE", help="tiny or column")
+    run.add_argument("--device", metavar="DEVICE", help="numpy, cython, cpp or cuda")
+    run.add_argument("--seeds", metavar="SEEDS", help="such as 1-5,8")
+    run.add_argument("--cycles", metavar="N", type=int,
+                     help="theta cycles to analyse; blocks keep their proportions, with one"
+                          " cycle at least in each")  # fmt: skip
+    run.add_argument("--conditions", metavar="NAMES", help="only these, separated by commas")
+    run.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+                     help="change any key of the file, e.g. stimulus.contrast=0.5")  # fmt: skip
+    run.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
+    run.add_argument("--jobs", metavar="N", type=int, help="processes at a time (default: cores)")
+    run.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        help="of each program on device cpp (default 1; more processes are faster)",
+    )
+    run.add_argument("--build-only", action="store_true",
+                     help="generate and compile for device cpp or cuda, run nothing")  # fmt: skip
+
+    run.add_argument("--replicas", metavar="R", type=int,
+                     help="runs that share a program, at most (default: 1)")  # fmt: skip
+    run.add_argument("--fresh", action="store_true",
+                     help="do not continue the same run where it was cut short")  # fmt: skip
+
+    report = commands.add_parser("report", help="judge and draw a finished run again")
+    report.add_argument("folder", metavar="DIR", help="a run folder")
+
+    compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
+    compare.add_argument("a", metavar="DIR", help="a run folder")
+    compare.add_argument("b", metavar="DIR", help="another one, with the same populations")
+    compare.add_argument("--condition", metavar="NAME", help="default: the first one of each")
+
+    params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
+    params.add_argument("--format", choices=("md", "csv"), default="md")
+
+    commands.add_parser("doctor", help="what works here, and what to do about the rest")
+    return parser
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    """Classes of the errors that are told in one line; of what is not loaded none can come."""
+    known = (("cells.parameters", "InputError"), ("analysis.data.schema", "AnalysisError"),
+             ("circuits.engine.project", "DeviceError"))  # fmt: skip
+    loaded = [(sys.modules.get(module), name) for module, name in known]
+    # a module may still be half-way through its import
+    return (OSError, *(getattr(m, name) for m, name in loaded if hasattr(m, name)))
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _interrupted(stop: KeyboardInterrupt) -> str:
+    """Return what to say of an interrupt: its notes tell what it left behind."""
+    notes: list[str] = []
+    error: BaseException | None = stop
+    while error is not None:  # a second one may have come in the clean-up after the first
+        if isinstance(error, KeyboardInterrupt):
+            notes += getattr(error, "__notes__", [])
+        error = error.__context__
+    return f"pulvinar: interrupted, {'; '.join(dict.fromkeys(notes)) or 'nothing was written'}"
+
+
+def _list(arguments) -> int:
+    found = catalogue.runs()
+    for path in found:
+        document = catalogue.read_run(path)
+        name = path.stem
+        verdicts = catalogue.last_verdicts(str(document.get("name", name)))
+        if verdicts is None:
+            last = "not run yet"
+        else:
+            failed = [v["id"] for v in verdicts if not v["holds"]]
+            last = f"{len(verdicts) - len(failed)} of {len(verdicts)} claims hold"
+            last += f"; failed: {', '.join(failed)}" if failed else ""
+        print(f"{name}\n    {document.get('claim', '')}\n    {last}")
+    if not found:
+        print("no run files found", file=sys.stderr)
+    return 0
+
+
+def _print_verdicts(verdicts: list[dict]) -> None:
+    for v in verdicts:
+        value = "undefined" if v["value"] is None else f"{v['value']:.3g}"
+        spread = "" if v.get("spread") is None else f" +- {v['spread']:.2g}"
+        unit = "" if v["unit"] == "1" else f" {v['unit']}"
+        sign = "holds" if v["holds"] else "FAILS"
+        where = f" [{v['condition']}]" if v.get("condition") and "[" not in v["id"] else ""
+        print(f"{sign}  {v['id']}{where}: {value}{spread}{unit} (n = {v['n']}; {v['criterion']})")
+
+
+def _run(arguments) -> int:
+    if arguments.threads is not None:
+        arguments.settings.append(f"integration.threads={arguments.threads}")
+    # worker processes and the program itself share the cores; numpy must not take them too
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.driver.progress import Progress
+
+    with Progress() as progress:
+        progress.begin("starting")
+        from circuits.driver.run import run_file
+
+        folder = run_file(
+            arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
+            cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
+            conditions=arguments.conditions.split(",") if arguments.conditions else None,
+            replicas=arguments.replicas, jobs=arguments.jobs, fresh=arguments.fresh,
+            build_only=arguments.build_only,
+            progress=progress,
+        )  # fmt: skip
+    _finish(folder)
+    return 0
+
+
+def _finish(folder: Path) -> None:
+    if not (folder / "verdicts.json").is_file():
+        for built in json.loads((folder / "run.json").read_text(encoding="utf-8"))["built"]:
+            done = (
+                "compiled, not run" if built["compiled"] else "generated, neither compiled nor run"
+            )
+            print(f"{done}: {built['program']}")
+            if "wall_s" in built:
+                print(
+                    f"  {built['files']} .cu files in {built['units']} units, for"
+                    f" {', '.join(built['architectures'])}, nvcc {built['nvcc']}:"
+                    f" {built['wall_s']:.0f} s with {built['jobs']} jobs,"
+                    f" {built['cpu_s']:.0f} CPU-s; program {built['program_bytes'] / 1e6:.1f} MB"
+                )
+        return
+    from analysis.verdicts.judge import summary
+
+    verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))
+    _print_verdicts(verdicts)
+    print(summary(verdicts))
+    print(folder / "report.html")
+
+
+def _report(arguments) -> int:
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.driver.progress import Progress
+
+    with Progress() as progress:
+        progress.begin("analysis and report")
+        from circuits.driver.report import rebuild_report
+
+        folder = rebuild_report(arguments.folder)
+    _finish(folder)
+    return 0
+
+
+def _compare(arguments) -> int:
+    from analysis.verdicts.compare import compare_folders
+
+    print(compare_folders(arguments.a, arguments.b, arguments.condition), end="")
+    return 0
+
+
+def _params(arguments) -> int:
+    from circuits.cli.params import write_parameters
+
+    write_parameters(sys.stdout, arguments.format)
+    return 0
+
+
+def _doctor(arguments) -> int:
+    from circuits.cli.doctor import print_report
+
+    return 0 if print_report() else 1
+
+
+_COMMANDS = {"list": _list, "run": _run, "report": _report, "compare": _compare,
+             "params": _params, "doctor": _doctor}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Default the arguments of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 2 after an error that was told in one line, 130 if interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt as stop:
+        ignore_interrupts()  # once is enough
+        message = _interrupted(stop)
+    except BrokenPipeError:
+        # the reader of our output has gone, e.g. head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if isinstance(error, _errors()):
+            print(f"pulvinar: error: {_one_line(error)}", file=sys.stderr)
+            return _FAILED
+        raise
+    # here the frames that were cut short are gone, and what their objects had to say is said
+    print(message, file=sys.stderr)
+    return _INTERRUPTED
+
+
+def entry() -> None:
+    """Run the command as a process, which ends here."""
+    handle_interrupts(signal.SIGINT, signal.SIGTERM)
+    try:
+        status = main()
+    except KeyboardInterrupt as stop:
+        ignore_interrupts()
+        print(_interrupted(stop), file=sys.stderr)
+        status = _INTERRUPTED
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    entry()

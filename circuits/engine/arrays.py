@@ -1,0 +1,300 @@
+"""From a description to numbers: every array of a run, drawn in numpy.
+
+Connectivity, delays, weights, cell parameters and initial states are drawn here and nowhere else,
+so that every device, and every launch of a compiled program, starts from the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from cells.models import cell_class, steady_state
+from cells.physiology import resting_potential
+from circuits.anatomy.spec import CircuitSpec, Projection
+from circuits.anatomy.topography import log_weights, positions_of
+from circuits.engine.noise import draw_keys
+from circuits.engine.plan import COPY, Plan, group_of
+from circuits.engine.planner import cell_parameters
+from circuits.plasticity.learning import Learning, efficacy
+from circuits.synapses.receptors import receptor_tables
+from circuits.synapses.release import RELEASE_PARAMETERS, release_class
+
+__all__ = ["Cells", "cells_of", "draw_arrays", "endpoints", "synapse_order"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where every cell of the circuit lives.
+
+    Attributes
+    ----------
+    population : (neuron,) array of str
+    position : (neuron,) array of int
+        Channel, or -1.
+    group, index : (neuron,) arrays
+        NeuronGroup and index in it.
+    """
+
+    population: np.ndarray
+    position: np.ndarray
+    group: np.ndarray
+    index: np.ndarray
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the number of every cell by its group and its index there."""
+        numbers = {}
+        for group in dict.fromkeys(self.group.tolist()):
+            mine = self.group == group
+            numbers[group] = np.full(int(self.index[mine].max()) + 1, -1)
+            numbers[group][self.index[mine]] = np.flatnonzero(mine)
+        return numbers
+
+
+def cells_of(spec: CircuitSpec) -> Cells:
+    """Return the table of all cells, in the order of the populations."""
+    names, positions, groups, indices = [], [], [], []
+    used: dict[str, int] = {}
+    for p in spec.populations:
+        n = p.size(spec.channels)
+        group = group_of(p)
+        start = used.get(group, 0)
+        used[group] = start + n
+        names += [p.name] * n
+        groups += [group] * n
+        positions.append(positions_of(p, spec.channels))
+        indices.append(np.arange(start, start + n))
+    return Cells(
+        np.array(names), np.concatenate(positions), np.array(groups), np.concatenate(indices)
+    )
+
+
+def _draw_sources(spec: CircuitSpec, p: Projection, rng) -> np.ndarray:
+    """Return (target, indegree) source indices, without replacement (Gumbel top-k)."""
+    keys = log_weights(spec, p)
+    keys = keys + rng.gumbel(size=keys.shape)
+    chosen = np.argpartition(-keys, p.indegree - 1, axis=1)[:, : p.indegree]
+    return np.sort(chosen, axis=1)
+
+
+def _offsets(spec: CircuitSpec) -> dict[str, int]:
+    used: dict[str, int] = {}
+    offsets = {}
+    for p in spec.populations:
+        group = group_of(p)
+        offsets[p.name] = used.get(group, 0)
+        used[group] = offsets[p.name] + p.size(spec.channels)
+    return offsets
+
+
+@cache
+def _rest(cell: str) -> float:
+    """Resting potential of a class, V."""
+    return float(resting_potential(cell_class(cell)))
+
+
+def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
+    arrays: dict[str, list] = {}
+
+    def put(group, variable, values):
+        arrays.setdefault(f"{group}.{variable}", []).append(np.asarray(values, dtype=float))
+
+    for p in spec.populations:
+        n, group = p.size(spec.channels), group_of(p)
+        if p.is_input:
+            put(group, "r_peak", np.full(n, p.rate))
+            put(group, "peak", np.full(n, p.peak))
+            put(group, "seen", np.full(n, float(p.positions)))
+            put(group, "channel", np.maximum(positions_of(p, spec.channels), 0))
+            continue
+        cell = cell_class(p.cell)
+        conductances = plan.group(group).conductances
+        for name, value in cell_parameters(spec, p, conductances, plan.dt_ms).items():
+            if f"\n{name} : " in plan.group(group).equations:
+                put(group, name, np.full(n, value))
+        bias = p.bias + p.bias_sd * rng.standard_normal(n)
+        put(group, "I_bias", bias * 1e-12)
+        put(group, "noise_sd", np.full(n, p.noise_sd * 1e-12))
+        put(group, "I_noise", np.zeros(n))
+        rest = _rest(p.cell)
+        start = rest + 0.003 * rng.standard_normal(n)
+        steady = steady_state(cell, start)
+        for part in cell.model.compartments:
+            put(group, part.v, start)
+            put(group, f"{part.v}_last", start)
+        for name, value in steady.items():
+            if name != "current":
+                put(group, name, np.broadcast_to(value, (n,)))
+    return {key: np.concatenate(parts) for key, parts in arrays.items()}
+
+
+def draw_arrays(
+    spec: CircuitSpec,
+    plan: Plan,
+    *,
+    seed: int,
+    cycle_ms: float,
+    regular: bool = False,
+    learning: Learning | None = None,
+) -> dict[str, np.ndarray]:
+    """Draw all arrays of a run.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    plan : Plan
+        Made from the same description, of one copy.
+    seed : int
+    cycle_ms : float
+        Theta cycle.
+    regular : bool
+        Inputs fire regularly instead of as Poisson processes.
+    learning : Learning, optional
+        That the plan was made with: the first weights, and the gain of what learns.
+
+    Returns
+    -------
+    dict of str to array
+        ``"group.variable"`` in SI units; synapse groups have ``i``, ``j`` and ``delay`` too.
+        Over bins, ``pacing`` and ``learning`` are zero: rhythms that are not shifted, and nothing
+        learns until a caller puts in its own. The stimulus is left to the caller.
+
+    Notes
+    -----
+    Every projection draws from a stream of its own, so that a lesion or another weight leaves all
+    other numbers as they were.
+    """
+    arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 3]))
+    offsets = _offsets(spec)
+    parts: dict[str, list] = {}
+    g_max: dict[str, np.ndarray] = {}
+    k1 = float(receptor_tables()["GABA_B"]["K1"])
+    for s in plan.synapses:
+        for number in s.projections:
+            p = spec.projections[number]
+            rng = np.random.default_rng([seed, 1, number])
+            sources = _draw_sources(spec, p, rng)
+            n_target, k = sources.shape
+            n = n_target * k
+            # a spike finds its synapses side by side in memory; where they learn, so do the more
+            # frequent spikes of the target
+            order = np.arange(n) if s.plastic else np.argsort(sources.ravel(), kind="stable")
+
+            def put(variable, values, s=s, order=order):
+                parts.setdefault(f"{s.name}.{variable}", []).append(values[order])
+
+            put("i", sources.ravel() + offsets[p.source])
+            put("j", np.repeat(np.arange(n_target), k) + offsets[p.target])
+            delay = p.delay + p.delay_sd * rng.standard_normal(n)
+            put("delay", np.clip(delay, max(0.3, 0.2 * p.delay), 3 * p.delay) * 1e-3)
+            for name in RELEASE_PARAMETERS:
+                put(name, np.full(n, float(release_class(p.release)[name])))
+            gain = 1.0
+            if s.plastic:
+                own = learning.of(p.name)
+                weight = own["start"] + own["start_sd"] * rng.standard_normal(n)
+                put("w", np.clip(weight, min(0.1 * own["start"], 0.01), 1))
+                put("factor", np.full(n, own["factor"]))
+                gain = own["gain"]
+            shares = dict(p.receptors)
+            suffix = "" if p.at == "soma" else "_d"
+            for c in s.conductances:
+                share = shares.get(c.receptor, 0.0) if c.suffix == suffix else 0.0
+                if c.receptor == "GABA_B" and share:
+                    # bound receptors are counted per cell; the weights add up in g_max
+                    total = g_max.setdefault(
+                        f"{s.target}.g_max_GABA_B", np.zeros(plan.group(s.target).n)
+                    )
+                    first = offsets[p.target]
+                    total[first : first + n_target] += k * p.weight * share * 1e-9
+                    put(c.weight, np.full(n, k1 / k))
+                else:
+                    put(c.weight, np.full(n, p.weight * gain * share * 1e-9))
+    arrays |= {key: np.concatenate(v) for key, v in parts.items()}
+    for group in plan.groups:
+        if "t_onset" in group.equations:
+            arrays[f"{group.name}.t_onset"] = np.full(group.n, -1.0)
+            arrays[f"{group.name}.lag"] = np.full(group.n, learning.lag * 1e-3)
+            arrays[f"{group.name}.rise"] = np.full(group.n, learning.rise)
+        for c in group.conductances:
+            if c.receptor == "GABA_B":
+                key = f"{group.name}.g_max_GABA_B"
+                arrays[key] = g_max.get(key, np.zeros(group.n))
+    for s in plan.synapses:
+        arrays[f"{s.name}.resources"] = np.ones(len(arrays[f"{s.name}.i"]))
+        arrays[f"{s.name}.utilisation"] = np.zeros(len(arrays[f"{s.name}.i"]))
+        if s.plastic:
+            arrays[f"{s.name}.efficacy"] = efficacy(learning.efficacy, arrays[f"{s.name}.w"])
+    arrays["pacing"] = np.zeros(plan.bins)
+    if plan.learns:
+        arrays["learning"] = np.zeros(plan.bins)
+    cells = cells_of(spec)
+    keys = draw_keys(seed, len(cells.group))
+    for group in plan.groups:
+        arrays[f"{group.name}.key"] = keys[cells.group == group.name]
+        if f"\n{COPY} : " in group.equations:
+            arrays[f"{group.name}.{COPY}"] = np.zeros(group.n, np.int32)
+    inputs = np.random.default_rng([seed, 2])
+    n = len(arrays["inputs.peak"])
+    arrays["inputs.regular"] = np.full(n, float(regular))
+    arrays["inputs.level"] = np.ones(n) if regular else inputs.exponential(size=n)
+    arrays["inputs.a"] = inputs.random(n) if regular else np.zeros(n)
+    arrays["inputs.cycle"] = np.full(n, cycle_ms * 1e-3)
+    arrays["inputs.channel"] = arrays["inputs.channel"].astype(np.int32)
+    return arrays
+
+
+def endpoints(
+    spec: CircuitSpec, plan: Plan, arrays: Mapping[str, np.ndarray]
+) -> dict[str, tuple[str, slice, np.ndarray, np.ndarray]]:
+    """Return which cells the synapses of each projection that learns join.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    plan : Plan
+    arrays : mapping of str to array
+        As `draw_arrays` returns them.
+
+    Returns
+    -------
+    dict of str to (str, slice, array, array)
+        By projection: the Synapses, the part of them, and the numbers of source and target cells.
+    """
+    numbers = cells_of(spec).numbers()
+    groups = {s.name: (s.source, s.target) for s in plan.synapses}
+    found = {}
+    for projection, name, part in synapse_order(spec, plan):
+        ends = (
+            numbers[group][arrays[f"{name}.{key}"][part]]
+            for key, group in zip("ij", groups[name], strict=True)
+        )
+        found[projection] = (name, part, *ends)
+    return found
+
+
+def synapse_order(spec: CircuitSpec, plan) -> list[tuple[str, str, slice]]:
+    """Return where the synapses of each plastic projection are.
+
+    Parameters
+    ----------
+    spec : CircuitSpec
+    plan : Plan
+
+    Returns
+    -------
+    list of (str, str, slice)
+        Name of the projection, of its Synapses, and its part of them; in the order of the anatomy.
+    """
+    found = []
+    for s in plan.synapses:
+        first = 0
+        for number in s.projections if s.plastic else ():
+            p = spec.projections[number]
+            n = p.indegree * spec.count(p.target)
+            found.append((number, p.name, s.name, slice(first, first + n)))
+            first += n
+    return [entry[1:] for entry in sorted(found, key=lambda entry: entry[0])]

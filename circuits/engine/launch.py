@@ -1,0 +1,156 @@
+"""One launch of a compiled program: its numbers in, its recording out.
+
+Standalone programs fail silently in several ways; every launch checks the exit status, the error
+stream, that every result file is there, that the run got to its end, and that it stayed finite.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from circuits.engine.project import DeviceError
+
+__all__ = ["Recording"]
+
+
+@dataclass
+class Recording:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    spikes : dict of str to (index, time)
+        Per group: int array and float array in seconds, in order of time, then index.
+    traces : dict of str to dict of str to array
+        Per group: ``t`` (s), and each potential (V) as (cell, sample).
+    weights : dict of str to (snapshot, synapse) array
+        Per plastic Synapses: at the start of every interval, and at the end.
+    wall : dict of str to float
+        Seconds spent on ``build`` and ``run``.
+    """
+
+    spikes: dict
+    traces: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
+    wall: dict = field(default_factory=dict)
+
+
+def ordered(i, t) -> tuple[np.ndarray, np.ndarray]:
+    """Return spikes in order of time, then index."""
+    i, t = np.asarray(i, dtype=np.int32), np.asarray(t, dtype=float)
+    order = np.lexsort((i, t))
+    return i[order], t[order]
+
+
+def check_finite(name: str, values) -> None:
+    """Raise DeviceError if a value is NaN or infinite."""
+    if not np.isfinite(values).all():
+        raise DeviceError(f"the run did not stay finite: {name} has NaN; try a smaller step (dt)")
+
+
+def _write_numbers(folder: Path, home: Path, description: dict, arrays) -> None:
+    (folder / "static_arrays").mkdir()
+    (folder / "results").mkdir()
+    written = set()
+    for key, files in description["static"].items():
+        values = np.asarray(arrays[key])
+        for name in files:
+            dtype, size = description["files"][name]
+            if values.size != size:
+                raise DeviceError(f"{key} has {values.size} values, the program expects {size}")
+            values.astype(dtype).tofile(folder / "static_arrays" / name)
+            written.add(name)
+    missing = set(arrays) - set(description["static"])
+    if missing:
+        raise DeviceError(f"the program has no place for {', '.join(sorted(missing))}")
+    for name in set(description["files"]) - written:
+        shutil.copy(home / "static_arrays" / name, folder / "static_arrays" / name)
+
+
+def launch(home: Path, plan, arrays, duration, progress, start=None, stop=None) -> Recording:
+    """Run the compiled program in ``home``; arguments are those of `run_plan`."""
+    description = json.loads((home / "program.json").read_text())
+    folder = Path(tempfile.mkdtemp(prefix="pulvinar-"))
+    try:
+        _write_numbers(folder, home, description, arrays)
+        begin = time.perf_counter()
+        states = {"IN": start and Path(start).absolute(), "OUT": stop and folder / "state"}
+        _run_program(home / "main", folder, duration, progress, states)
+        wall = time.perf_counter() - begin
+        results = folder / "results"
+
+        def read(entry):
+            path = results / entry[0]
+            if not path.is_file():
+                raise DeviceError(f"the program left no file {entry[0]}")
+            return np.fromfile(path, dtype=entry[1])
+
+        for name, entry in description["potentials"].items():
+            check_finite(name, read(entry))
+        spikes = {
+            name: ordered(read(files["i"]), read(files["t"]))
+            for name, files in description["spikes"].items()
+        }
+        traces = {}
+        for name, files in description["traces"].items():
+            t = read(files["t"])
+            traces[name] = {"t": t} | {
+                v: read(entry).reshape(len(t), -1).T for v, entry in files.items() if v != "t"
+            }
+        weights = {}
+        for name, (noted, last) in description["weights"].items():
+            final = read(last)
+            weights[name] = np.vstack([read(noted).reshape(-1, len(final)), final])
+            check_finite(f"{name}.w", final)
+        if stop is not None:
+            partial = Path(f"{stop}.part")
+            shutil.copyfile(folder / "state", partial)
+            partial.replace(stop)
+        return Recording(spikes, traces, weights, {"run": wall})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_program(main: Path, folder: Path, duration, progress, states) -> None:
+    environment = {
+        **os.environ,
+        **{f"PULVINAR_STATE_{key}": str(path) for key, path in states.items() if path},
+        "PULVINAR_DURATION": repr(float(duration)),
+        # threads that spin for the next step would take the core from those that still work
+        "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "0",
+    }
+    errors = (folder / "stderr").open("w+")
+    # a session of its own: an interrupt must reach us, not make the program write half a result
+    process = subprocess.Popen(
+        [str(main), "--results_dir", "results/"], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for line in process.stdout:
+            if progress is not None and line.startswith("progress "):
+                completed, elapsed = map(float, line.split()[1:3])
+                progress(completed, elapsed)
+        process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    errors.seek(0)
+    message = errors.read().strip()
+    errors.close()
+    if process.returncode or message:
+        first = message.splitlines()[0] if message else f"exit status {process.returncode}"
+        raise DeviceError(f"the compiled program failed: {first}")
+    info = folder / "results" / "last_run_info.txt"
+    if not info.is_file() or abs(float(info.read_text().split()[1]) - 1) > 1e-6:
+        raise DeviceError("the compiled program stopped before its end")

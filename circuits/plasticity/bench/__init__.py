@@ -1,0 +1,1 @@
+"""The bench: every rule in published experiments in vitro."""

@@ -1,0 +1,1 @@
+"""The detailed synapse and the whole cell: biophysics beside the abstract rules."""

@@ -1,0 +1,198 @@
+"""Learning in the circuit: which synapses, by which rule, when it is read.
+
+A description; the rules themselves are in `circuits.plasticity.rules`. What a program is compiled
+from (rule, synapses, efficacy) is apart from what it is launched with (rate, gate, first weights).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from brian2 import ms
+
+from cells.parameters import InputError, ParameterTable, load_tables, nearest
+from circuits.anatomy.spec import CircuitSpec
+from circuits.plasticity.rules.registry import RULES, rule
+
+__all__ = ["EFFICACIES", "GATES", "LEARNING_RATE", "Learning", "efficacy", "onset_table"]
+
+
+LEARNING_RATE = "learning_rate"  # of the moment, a TimedArray of the program
+TAG = "rule"
+# of a weight w, as Brian2 and Python both read it
+_EFFICACY = {
+    "linear": "w",
+    # contrast enhancement of the learned weight, Axon
+    "sigmoid": "1/(1 + ((1 - w)/clip(w, 0.001, 1))**6)",
+}
+EFFICACIES = {name: f"efficacy = {expression}" for name, expression in _EFFICACY.items()}
+GATES = ("theta", "shuffled", "onset")
+# what a run file may say again of some projections
+OWN = ("factor", "start", "start_sd", "gain")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What learns, and how.
+
+    Attributes
+    ----------
+    rule : str
+        One of `circuits.plasticity.rules.registry.RULES`.
+    values : tuple of (str, float)
+        Parameters of the rule that are changed, in the units of its table.
+    projections : tuple of str
+        Names; ``*`` matches.
+    efficacy : {"linear", "sigmoid"}
+        From the learned weight to the conductance.
+    rate : float
+        Learning rate.
+    gate : float
+        ms from the start of the cycle at which a gated rule is read.
+    timing : {"theta", "shuffled", "onset"}
+        Shuffled: the gate opens at a random time of every cycle. Onset: nothing refers to the
+        cycle; the synapses of a cell are read ``lag`` after its synaptic conductance rose.
+    lag : float
+        ms from that rise to the reading, with timing "onset".
+    rise : float
+        What the fast integral must reach, in units of the slow one.
+    start, start_sd : float
+        First weights, 0 to 1.
+    gain : float
+        Conductance at weight one, in conductances of the anatomy table.
+    bounds : float
+        Exponent of the bounds of the weight: 0 hard, 1 soft.
+    own : tuple of (str, tuple of (str, float))
+        Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, and a
+        ``factor`` of the rate; what comes later counts.
+    """
+
+    rule: str = "kinase_difference"
+    values: tuple[tuple[str, float], ...] = ()
+    projections: tuple[str, ...] = ("*.L6CT->TRC",)
+    efficacy: str = "linear"
+    rate: float = 1.0
+    gate: float = 160.0
+    timing: str = "theta"
+    start: float = 0.05
+    start_sd: float = 0.02
+    gain: float = 1.0
+    bounds: float = 1.0
+    lag: float = 40.0
+    rise: float = 1.2
+    own: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+
+    def __post_init__(self):
+        """Refuse what no circuit could learn with."""
+        for key, value, valid in (
+            ("rule", self.rule, RULES), ("efficacy", self.efficacy, EFFICACIES),
+            ("timing", self.timing, GATES),
+        ):  # fmt: skip
+            if value not in valid:
+                raise InputError(f"{key}: unknown '{value}'{nearest(value, valid)}")
+        for key in ("start", "bounds"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InputError(f"{key}: {getattr(self, key):g} is outside [0, 1]")
+        for key in ("rate", "start_sd", "gain", "lag", "rise"):
+            if not getattr(self, key) >= 0:
+                raise InputError(f"{key}: {getattr(self, key):g} is below 0")
+        for name, values in self.own:
+            for key, value in values:
+                if not 0 <= value or (key == "start" and value > 1):
+                    valid = "[0, 1]" if key == "start" else "[0, inf)"
+                    raise InputError(f"own '{name}': {key}: {value:g} is outside {valid}")
+
+    def of(self, projection: str) -> dict[str, float]:
+        """Return ``factor`` of the rate, ``start``, ``start_sd`` and ``gain`` of a projection."""
+        found = {"factor": 1.0} | {key: getattr(self, key) for key in OWN[1:]}
+        for pattern, values in self.own:
+            if fnmatch.fnmatchcase(projection, pattern):
+                found |= dict(values)
+        return found
+
+    def chosen(self, spec: CircuitSpec) -> tuple[int, ...]:
+        """Return the numbers of the projections that learn.
+
+        Raises
+        ------
+        InputError
+            For a name that matches none, or one that the anatomy does not call plastic.
+        """
+        found: set[int] = set()
+        for pattern in self.projections:
+            mine = {
+                k for k, p in enumerate(spec.projections) if fnmatch.fnmatchcase(p.name, pattern)
+            }
+            plastic = [p.name for p in spec.projections if p.plastic]
+            if not mine:
+                raise InputError(f"projections: unknown '{pattern}'{nearest(pattern, plastic)}")
+            fixed = [
+                spec.projections[k].name for k in sorted(mine) if not spec.projections[k].plastic
+            ]
+            if fixed and ("*" not in pattern or len(fixed) == len(mine)):
+                raise InputError(
+                    f"projections: '{fixed[0]}' is not plastic in the anatomy"
+                    f"{nearest(fixed[0], plastic)}"
+                )
+            found |= {k for k in mine if spec.projections[k].plastic}
+        names = [spec.projections[k].name for k in sorted(found)]
+        for pattern, _ in self.own:
+            if not fnmatch.filter(names, pattern):
+                raise InputError(
+                    f"own: '{pattern}' is none of what learns{nearest(pattern, names)}"
+                )
+        return tuple(sorted(found))
+
+    def code(self):
+        """Return the rule as Brian2 strings, all of its state in the synapse.
+
+        Raises
+        ------
+        InputError
+            If the rule has no such form.
+        """
+        chosen = rule(self.rule)
+        if self.values:
+            table = chosen.table
+            units = {key: table.parameter(key).unit for key, _ in self.values}
+            chosen = chosen.with_values(
+                **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
+            )
+        options = {"lr": f"{LEARNING_RATE}(t)*factor", "tag": TAG, "bounds": self.bounds}
+        if self.rule.startswith("kinase") or self.rule == "bcm":
+            options["traces"] = "synapse"
+            if self.rule != "bcm" and not chosen.lead > 0:
+                options["gate"] = 0 * ms  # the circuit has its own; the default would be outside
+        try:
+            code = chosen.brian2(**options)
+        except TypeError:  # it wants its learning rate as a number
+            code = None
+        if code is None or code.pre_model or code.post_model or code.learn_dt is not None:
+            raise InputError(
+                f"rule: '{self.rule}' cannot learn in a circuit: it needs all of its state in the"
+                " synapse and no clock of its own"
+            )
+        return code
+
+    @property
+    def gated(self) -> bool:
+        """Whether the rule is read at a gate."""
+        return bool(self.code().learn)
+
+    @property
+    def gated_by_cycle(self) -> bool:
+        """Whether the gate opens at a time of the theta cycle, not at a cell's own onset."""
+        return self.gated and self.timing != "onset"
+
+
+def onset_table() -> ParameterTable:
+    """Return the constants of the local signal that a phase begins, ``gate.toml``."""
+    return load_tables(Path(__file__).parent / "gate.toml")["onset"]
+
+
+def efficacy(name: str, w: np.ndarray) -> np.ndarray:
+    """Return the efficacy of weights, as the synapses compute it."""
+    return eval(_EFFICACY[name], {"w": w, "clip": np.clip})

@@ -1,0 +1,1 @@
+"""The rules: the interface, spike trains, and one file for each family."""

@@ -1,0 +1,104 @@
+"""The way of the window or the bump: sweeps, their order and where each begins."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from circuits.stimuli.stimulus import DIRECTIONS, Stimulus, bad_value
+
+
+@dataclass(frozen=True)
+class SweepPath:
+    """Where the window is: which place each cycle belongs to, and how far it has moved there."""
+
+    place: np.ndarray  # (cycle,) number of the start, row and distances that are drawn together
+    jump: np.ndarray  # (cycle,) does this cycle begin a sweep
+    picture: np.ndarray  # (cycle,) number of the photograph
+    sign: np.ndarray  # (cycle,) +1 the way of `step`, -1 the opposite way
+    moved: np.ndarray  # (cycle, bin in cycle), from the start of the sweep, positions or frames
+
+    def at_places(self, values) -> np.ndarray:
+        """Return one value per place of an array over cycles."""
+        return values[np.unique(self.place, return_index=True)[1]]
+
+
+def _rounds(values, rng):
+    """Yield all values in random order, then all again in another; one value costs no draw."""
+    while True:
+        yield from rng.permutation(values) if len(values) > 1 else values
+
+
+def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng) -> SweepPath:
+    """Return the path through pictures whose sweeps take ``lengths`` cycles (None: for ever)."""
+    pictures = _rounds(range(len(lengths)), rng)
+    signs = _rounds(DIRECTIONS[stimulus.direction], rng)
+    picture, sign, age, sweep = np.zeros((4, n_cycles), int)
+    first = 0
+    for number in itertools.count():
+        shown = int(next(pictures))
+        length = min(lengths[shown] or n_cycles, n_cycles - first)
+        now = slice(first, first + length)
+        picture[now], sign[now], sweep[now] = shown, next(signs), number
+        age[now] = np.arange(length)
+        first += length
+        if first == n_cycles:
+            break
+    jump = age == 0
+    if stimulus.order == "shuffled":
+        # the same cycles in another order, each at a place of its own; where the moving sequence
+        # jumps is kept, so that the same cycles are scored
+        mixed = rng.permutation(n_cycles)
+        picture, sign, age, sweep = picture[mixed], sign[mixed], age[mixed], np.arange(n_cycles)
+    within = (np.arange(bins) + 0.5) / bins if stimulus.motion == "smooth" else np.zeros(bins)
+    moved = stimulus.step * sign[:, None] * (age[:, None] + within)
+    return SweepPath(sweep, jump, picture, sign, moved)
+
+
+def sweep_length(stimulus, extent: float, span: float, per_step: float, what: str, whose: str):
+    """Return the cycles one sweep takes (None: no end), and how far its start is free to lie."""
+    if extent < span:
+        raise bad_value(what, f"the window needs {span + 1:.0f} px, {whose} has {extent + 1:.0f}")
+    stride = abs(stimulus.step) * per_step
+    if stride == 0:
+        return stimulus.sweep, int(extent - span)
+    # one step is left free, for the start to differ between sweeps
+    room = int((extent - span) // stride) - 1
+    if room < 1:
+        need = span + 2 * stride + 1
+        raise bad_value(
+            what, f"two steps need {need:.0f} px or frames, {whose} has {extent + 1:.0f}"
+        )
+    if stimulus.sweep is None or stimulus.sweep >= room:
+        return room, int(stride)
+    return stimulus.sweep, int(extent - span - stimulus.sweep * stride)
+
+
+def place_starts(stimulus, path: SweepPath, free, last, rng) -> np.ndarray:
+    """Return where each place begins; a movement to the left begins at the right end."""
+    picture = path.at_places(path.picture)
+    start = rng.integers(np.asarray(free)[picture] + 1)
+    left = stimulus.step * path.at_places(path.sign) < 0
+    return np.where(left, np.asarray(last)[picture] - start, start)
+
+
+def place_rows(stimulus, heights: np.ndarray, rng) -> np.ndarray:
+    """Return one row for each place; ``heights`` are those of the pictures shown there."""
+    if stimulus.row is None:
+        return rng.integers(heights)
+    if stimulus.row >= heights.min():
+        lowest = heights.min()
+        raise bad_value("row", f"{stimulus.row} is not below the height of the picture, {lowest}")
+    return np.full(len(heights), stimulus.row)
+
+
+def resting_window(stimulus, shape, rng) -> tuple[int, int]:
+    """Return row and leftmost column of a window at rest."""
+    height, width = shape
+    span = (stimulus.n_x - 1) * stimulus.spacing
+    if width - 1 < span:
+        raise bad_value("n_x", f"the window needs {span + 1} px, the picture has {width}")
+    row = place_rows(stimulus, np.array([height]), rng)
+    return int(row[0]), int(rng.integers(width - span))

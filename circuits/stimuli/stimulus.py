@@ -1,0 +1,245 @@
+"""What is shown and how it moves: the description of a stimulus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from cells.parameters import InputError, nearest
+
+__all__ = [
+    "DIRECTIONS",
+    "GROUPS",
+    "HELD_OUT",
+    "KINDS",
+    "MOTIONS",
+    "ORDERS",
+    "PHOTOGRAPHS",
+    "POLARITIES",
+    "TRAINING",
+    "Stimulus",
+]
+
+
+KINDS = ("photograph", "ring", "file")
+MOTIONS = ("smooth", "stepped")
+ORDERS = ("moving", "shuffled")
+DIRECTIONS = {"forward": (1,), "backward": (-1,), "both": (1, -1)}
+POLARITIES = ("on", "off")
+
+# All of them lie in the scikit-image wheel itself; its other pictures need a download.
+TRAINING = ("astronaut", "camera", "coins", "grass", "gravel", "rocket")
+HELD_OUT = ("brick", "chelsea", "coffee")
+PHOTOGRAPHS = (*TRAINING, *HELD_OUT, "hubble_deep_field", "moon", "page", "retina", "text")
+GROUPS = {"training": TRAINING, "held_out": HELD_OUT}
+_DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2}
+_RING_SWEEP = 16
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What is shown and how it moves; checked when made, frozen, hashable.
+
+    Parameters
+    ----------
+    kind : {"photograph", "ring", "file"}
+        A photograph of `PHOTOGRAPHS`, a bump on a ring, or the file at ``path``.
+    image : str or sequence of str
+        Name of the photograph; or of a group of `GROUPS`, ``"training"`` or ``"held_out"``; or
+        several names. Of several every sweep shows one: all of them in an order drawn from the
+        seed, then all again in another.
+    path : str
+        Picture, GIF, TIFF stack or video; used and required by ``kind="file"``. Of a file with
+        several frames the window stands still and the frames move on, and start again.
+    n_x : int
+        Positions: receptive fields in the row, or sites of the ring.
+    polarities : sequence of {"on", "off"}, optional
+        Cells at each position; default both, on a ring ``("on",)``.
+    spacing : int
+        Pixels between neighbouring positions.
+    step : int, optional
+        Positions moved in one cycle (frames, of a file with several); negative moves back, 0
+        stands still. Default 2, on a ring 3.
+    motion : {"smooth", "stepped"}
+        Constant velocity all the time, so that no phase of the cycle is marked; or one jump at
+        each cycle start.
+    sweep : int, optional
+        Most cycles of one sweep before it jumps to another place. Default: until the picture
+        ends; on a ring for ever, or 16 cycles where ``direction`` is ``"both"``.
+    direction : {"forward", "backward", "both"}
+        The way of ``step``, the opposite way, or one of the two for every sweep: both of them in
+        an order drawn from the seed, then both again.
+    order : {"moving", "shuffled"}
+        Shuffled is the control in which no cycle predicts the next one: it shows as many cycles
+        of every photograph, direction and age of the sweep, each with the movement it has, but in
+        a random order and each at a place of its own. Single cycles have the statistics of the
+        moving sequence.
+    contrast : float
+        Fraction of the picture's own contrast, in (0, 1].
+    row : int, optional
+        Row of pixels that the window moves along; default drawn from the seed for every sweep.
+    width : float
+        SD of the bump on a ring, in positions.
+    n_bumps : int
+        Bumps on the ring that move together, at distances drawn anew for every sweep. With several,
+        several contexts are active at once, as on a photograph. Where two overlap the brighter
+        counts.
+    gain_control : bool
+        False ablates the suppressive field: the gain stays what it is, on average over the
+        picture, at full contrast. Of several photographs it is one gain for all, from their
+        pooled mean square, each photograph counting the same: a cell does not know which one it
+        sees.
+
+    Raises
+    ------
+    InputError
+        One line with the key and the nearest valid choice.
+    """
+
+    kind: str = "photograph"
+    image: str | tuple[str, ...] = "camera"
+    path: str = ""
+    n_x: int = 8
+    polarities: tuple[str, ...] | None = None
+    spacing: int = 6
+    step: int | None = None
+    motion: str = "smooth"
+    sweep: int | None = None
+    direction: str = "forward"
+    order: str = "moving"
+    contrast: float = 1.0
+    row: int | None = None
+    width: float = 0.6
+    n_bumps: int = 1
+    gain_control: bool = True
+
+    def __post_init__(self):
+        """Fill in the defaults that depend on the kind, then check every field."""
+        check_choice("kind", self.kind, KINDS)
+        if self.polarities is None:
+            object.__setattr__(
+                self, "polarities", POLARITIES[:1] if self.kind == "ring" else POLARITIES
+            )
+        elif isinstance(self.polarities, str):
+            object.__setattr__(self, "polarities", (self.polarities,))
+        else:
+            object.__setattr__(self, "polarities", tuple(self.polarities))
+        if self.step is None:
+            object.__setattr__(self, "step", _DEFAULT_STEP[self.kind])
+        if not isinstance(self.image, str):
+            object.__setattr__(self, "image", _names("image", self.image))
+        if self.sweep is None and self.kind == "ring" and self.direction == "both":
+            object.__setattr__(self, "sweep", _RING_SWEEP)
+        check_choice("motion", self.motion, MOTIONS)
+        check_choice("order", self.order, ORDERS)
+        check_choice("direction", self.direction, DIRECTIONS)
+        for polarity in self.polarities:
+            check_choice("polarities", polarity, POLARITIES)
+        if not self.polarities or len(set(self.polarities)) != len(self.polarities):
+            raise bad_value("polarities", "each of 'on', 'off' at most once and at least one")
+        if self.kind == "ring" and "off" in self.polarities:
+            raise bad_value("polarities", "a bump on a ring has 'on' cells only")
+        check_whole("n_x", self.n_x, 2)
+        check_whole("spacing", self.spacing, 1)
+        check_whole("step", self.step)
+        if self.row is not None:
+            check_whole("row", self.row, 0)
+        if self.sweep is not None:
+            check_whole("sweep", self.sweep, 1)
+        check_whole("n_bumps", self.n_bumps, 1)
+        if self.kind == "ring" and self.n_bumps > self.n_x:
+            raise bad_value(
+                "n_bumps", f"{self.n_bumps} is above the number of positions, {self.n_x}"
+            )
+        _between("contrast", self.contrast, 0, 1)
+        _between("width", self.width, 0, self.n_x)
+        if not isinstance(self.gain_control, bool):
+            raise bad_value("gain_control", f"{self.gain_control!r} is not true or false")
+        if self.kind == "photograph":
+            if isinstance(self.image, str):
+                check_choice("image", self.image, (*PHOTOGRAPHS, *GROUPS))
+            for name in self.photographs:
+                check_choice("image", name, PHOTOGRAPHS)
+        if self.kind == "file":
+            if not self.path:
+                raise bad_value("path", "kind 'file' needs the path of a picture or video")
+            if not Path(self.path).is_file():
+                raise bad_value("path", f"no such file '{self.path}'{_neighbour(self.path)}")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping, where: str = "[stimulus]") -> Stimulus:
+        """Return the stimulus that a table of a run file describes.
+
+        Parameters
+        ----------
+        values : mapping
+            Field names and values.
+        where : str
+            Begins the error line, e.g. ``"first_light.toml: [stimulus]"``.
+
+        Raises
+        ------
+        InputError
+            For an unknown key (with the nearest one) or a bad value.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise InputError(f"{where} unknown key '{key}'{nearest(key, known)}")
+        try:
+            return cls(**values)
+        except InputError as error:
+            raise InputError(f"{where} {str(error).removeprefix('[stimulus] ')}") from None
+
+    @property
+    def n_channels(self) -> int:
+        """Channels: positions times polarities."""
+        return self.n_x * len(self.polarities)
+
+    @property
+    def photographs(self) -> tuple[str, ...]:
+        """Names of the photographs that ``image`` stands for; none for other kinds."""
+        if self.kind != "photograph":
+            return ()
+        return GROUPS.get(self.image, (self.image,)) if isinstance(self.image, str) else self.image
+
+
+def bad_value(key: str, message: str) -> InputError:
+    return InputError(f"[stimulus] {key}: {message}")
+
+
+def check_choice(key: str, value, valid) -> None:
+    if value not in valid:
+        raise bad_value(key, f"unknown '{value}'{nearest(value, valid)}")
+
+
+def _names(key: str, value) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise bad_value(key, f"{value!r} is neither a name nor a list of names")
+    if not value or len(set(value)) != len(value):
+        raise bad_value(key, "a list has at least one name and each name once")
+    return tuple(value)
+
+
+def check_whole(key: str, value, least: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise bad_value(key, f"{value!r} is not a whole number")
+    if least is not None and value < least:
+        raise bad_value(key, f"{value} is below {least}")
+
+
+def _between(key: str, value, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise bad_value(key, f"{value!r} is not a number")
+    if not low < value <= high:
+        raise bad_value(key, f"{value:g} is outside ({low:g}, {high:g}]")
+
+
+def _neighbour(path: str) -> str:
+    folder = Path(path).parent
+    names = [p.name for p in folder.iterdir() if p.is_file()] if folder.is_dir() else []
+    hint = nearest(Path(path).name, names)
+    return hint if "did you mean" in hint else ""

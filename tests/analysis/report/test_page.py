@@ -1,0 +1,236 @@
+import base64
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis import observables
+from analysis.data import schema
+from analysis.figures import circuit as figures
+from analysis.figures import diagram
+from analysis.report.circuit import circuit_sections
+from analysis.report.page import write_report
+from analysis.verdicts import judge
+
+CRITERIA = [
+    {"id": "rate", "claim": "One burst a cycle", "source": "S1", "observable": "burst_rate",
+     "min": 4, "max": 6, "unit": "Hz"},
+    {"id": "locked", "claim": "Locked even when <ablated>", "observable": "burst_vector_strength",
+     "min": 0.6, "condition": "no pacing"},
+]  # fmt: skip
+RUN = {"name": "v1_pulvinar", "seed": [1, 2], "wall_s": 12.5, "versions": {"numpy": "2.5.5"},
+       "parameters": {"TRC": {"gL": 3e-5}}}  # fmt: skip
+
+
+class Page(HTMLParser):
+    VOID = ("meta", "img", "br", "link")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.images, self.headings, self.external, self.text = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(attrs["src"])
+        self.external += [v for k, v in attrs.items() if k in ("src", "href") and "data:" not in v]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data.strip())
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def read(path):
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    assert not page.open
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(many, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(many, judge.evaluate(many, CRITERIA), RUN, path)
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+    return read(path)
+
+
+def test_the_page_has_every_figure_and_needs_no_other_file(page):
+    assert len(page.images) == 9
+    assert page.external == []
+    for image in page.images:
+        kind, data = re.fullmatch(r"data:image/([a-z+]+);base64,(.+)", image).groups()
+        data = base64.b64decode(data, validate=True)
+        if kind == "png":
+            assert data.startswith(b"\x89PNG")
+        else:
+            assert ElementTree.fromstring(data).tag.endswith("svg")
+
+
+def test_the_page_starts_with_the_verdicts(page):
+    text = [t for t in page.text if t]
+    first = text.index("1 of 2 claims hold (n = 2 seeds); failed: locked.")
+    assert first < text.index("Conditions compared") < text.index("Circuit")
+    assert "✓ holds" in text and "✗ fails" in text
+    assert any("<ablated>" in t for t in text)
+    assert any("condition 'intact', seed 1" in t for t in text)
+
+
+def test_the_page_tells_parameters_versions_and_tables(page):
+    text = " ".join(page.text)
+    for word in ("TRC.gL", "3e-05", "numpy", "2.5.5", "12.5", "Connectivity table", "Populations"):
+        assert word in text
+
+
+def test_what_is_missing_is_named_and_the_rest_is_drawn(circuit, tmp_path):
+    bare = circuit.drop_vars(["stimulus", "trace_v", "trace_time", "trace_name"])
+    bare = bare.assign_attrs(projections="[]")
+    del bare.attrs["populations"]
+    page = read(write_report(bare, [], {}, tmp_path / "r.html"))
+    text = " ".join(page.text)
+    assert "No claims were tested." in text
+    for missing in ("variable 'stimulus'", "variable 'trace_v'", "attribute 'populations'"):
+        assert missing in text
+    assert len(page.images) == 5
+
+
+def test_another_experiment_has_its_own_figures_only(tmp_path):
+    figure = Figure()
+    figure.add_subplot().plot([0, 1], [0, 1])
+    bench = xr.Dataset({"epsp": ("rule", [1.0, 2.0], {"units": "%"})})
+    for ds in (bench, None):
+        page = read(
+            write_report(
+                ds, [], {"title": "In vitro"}, tmp_path / "r.html",
+                extra_sections=[("Potentiation", "Model over data", figure)],
+            )
+        )  # fmt: skip
+        assert page.headings == ["Potentiation", "The run"] and len(page.images) == 1
+        assert "In vitro" in page.text
+
+
+def test_the_same_figure_gives_the_same_page(circuit, tmp_path):
+    pages = []
+    for name in ("a", "b"):
+        figure = Figure()
+        diagram.plot_circuit(
+            schema.population_table(circuit), schema.projection_table(circuit), figure.add_subplot()
+        )
+        extra = [("Circuit", "as vectors", figure)]
+        path = write_report(None, [], RUN, tmp_path / name, extra_sections=extra)
+        pages.append(path.read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_an_undefined_value_is_written_as_undefined(tmp_path):
+    judged = [judge.verdict("x", "claim", "obs", [float("nan")], "Hz", 1.0)]
+    page = read(write_report(None, judged, {}, tmp_path / "r.html"))
+    assert any(t.startswith("undefined") for t in page.text) and "✗ fails" in page.text
+
+
+def test_a_circuit_without_spikes_is_still_reported(circuit, tmp_path):
+    silent = circuit.isel(spike=slice(0, 0))
+    silent["rate"] = silent["rate"] * 0
+    page = read(write_report(silent, [], {}, tmp_path / "r.html"))
+    assert len(page.images) == 8
+
+
+def test_every_figure_draws_on_the_axis_it_is_given(circuit):
+    from analysis.measures import patterns, spectra, theta
+
+    rate = spectra.rate_signal(circuit, "V1.L5IB")
+    calls = [
+        (figures.plot_raster, (circuit,)),
+        (figures.plot_population_rates, (circuit,)),
+        (figures.plot_phase_rates, (theta.phase_rates(circuit),)),
+        (figures.plot_pattern, (patterns.pattern(circuit, "pulvinar.TRC", "plus"),)),
+        (figures.plot_pattern_correlation, ({"a": np.array([0.1, np.nan, 1])},)),
+        (figures.plot_aligned_rates, (theta.aligned_rates(circuit),)),
+        (figures.plot_spectrum, ({"V1.L5IB": spectra.spectrum(rate)},)),
+        (figures.plot_traces, (circuit,)),
+    ]
+    for plot, data in calls:
+        ax = Figure().add_subplot()
+        assert plot(*data, ax=ax) is ax
+        assert ax.has_data()
+    ax = Figure().add_subplot(projection="polar")
+    assert figures.plot_burst_phases(theta.burst_phases(circuit), ax=ax) is ax
+
+
+def test_the_diagram_shows_every_population_once_and_apart(circuit):
+    populations, projections = schema.population_table(circuit), schema.projection_table(circuit)
+    ax = Figure().add_subplot()
+    diagram.plot_circuit(populations, projections, ax=ax)
+    written = [t.get_text() for t in ax.texts]
+    assert sum(t.startswith("n = ") for t in written) == len(populations)
+    places = list(diagram.layout(populations).values())
+    for i, (x, y) in enumerate(places):
+        for u, v in places[i + 1 :]:
+            assert abs(x - u) > 1.06 or abs(y - v) > 0.5
+
+
+def test_arrows_of_the_diagram_come_from_the_tables(circuit):
+    populations, projections = schema.population_table(circuit), schema.projection_table(circuit)
+    arrows = {(a.source, a.target): a for a in diagram.merge_projections(populations, projections)}
+    assert arrows["V1.L5IB", "pulvinar.TRC"].kind == "driver"
+    assert arrows["V2.L6CT", "pulvinar.TRC"].kind == "modulator"
+    assert arrows["V2.L6CT", "pulvinar.TRC"].plastic
+    assert arrows["V1.SST", "V1.L5IB"].kind == "inhibitory"
+    assert arrows["V1.SST", "V1.L5IB"].rows == ("31",)
+    assert len(arrows) == len({(p["source"], p["target"]) for p in projections})
+    unknown = [
+        *projections,
+        projections[0] | {"target": "V4.L4"},
+        projections[0] | {"target": "V2.SST", "weight_nS": 0.0},
+    ]
+    assert len(diagram.merge_projections(populations, unknown)) == len(arrows)
+
+
+def test_the_diagram_stands_a_third_area_and_unknown_classes(circuit):
+    populations = schema.population_table(circuit)
+    more = [
+        {"name": f"V4.{c}", "area": "V4", "cell_class": c, "n": 1, "excitatory": c != "NGF"}
+        for c in ("L23", "L4", "NGF", "odd")
+    ]
+    places = diagram.layout(populations + more)
+    assert len(set(places.values())) == len(populations) + 4
+    diagram.plot_circuit(populations + more, [], ax=Figure().add_subplot())
+
+
+def test_a_depressing_synapse_within_an_area_is_no_driver():
+    populations = [
+        {"name": f"{a}.{c}", "area": a, "cell_class": c, "n": 1, "excitatory": True}
+        for a, c in (("V1", "L5IB"), ("pulvinar", "TRC"))
+    ]
+    rows = [
+        {"row": i, "source": "V1.L5IB", "target": t, "release": "driver", "weight_nS": 1.0}
+        for i, t in enumerate(("V1.L5IB", "pulvinar.TRC"))
+    ]
+    kinds = [a.kind for a in diagram.merge_projections(populations, rows)]
+    assert kinds == ["excitatory", "driver"]
+
+
+def test_bare_names_of_thalamic_populations_are_understood(circuit, tmp_path):
+    names = circuit["population"].values.astype(str)
+    bare = np.where(names == "pulvinar.TRC", "TRC", names)
+    kinds = np.where(np.isin(names, ["LGN", "THETA", "MATRIX"]), "input", circuit["cell_class"])
+    renamed = circuit.assign_coords(
+        population=("neuron", bare), cell_class=("neuron", kinds.astype(str))
+    )
+    for name in ("pulvinar.TRN", "pulvinar.TRC"):
+        renamed.attrs["projections"] = renamed.attrs["projections"].replace(name, name[9:])
+        renamed.attrs["populations"] = renamed.attrs["populations"].replace(name, name[9:])
+    drawn = {s.title: s.figure for s in circuit_sections(renamed)}
+    assert all(drawn.values())
+    value = observables.evaluate(renamed, "plus_pattern_r")
+    assert value == observables.evaluate(circuit, "plus_pattern_r")

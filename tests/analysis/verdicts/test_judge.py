@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+
+from analysis.data import schema
+from analysis.verdicts import judge
+
+LOCKED = {
+    "id": "locked", "claim": "Bursts keep to theta.", "source": "O'Reilly 2026",
+    "observable": "burst_vector_strength", "min": 0.6,
+}  # fmt: skip
+
+
+def test_the_mean_over_seeds_is_judged_in_the_first_condition(many):
+    (found,) = judge.evaluate(many, [LOCKED])
+    assert found["holds"] and found["n"] == 2 and found["condition"] == "intact"
+    assert found["value"] == pytest.approx(sum(found["values"]) / 2)
+    spread = abs(found["values"][0] - found["values"][1]) / 2**0.5
+    assert found["spread"] == pytest.approx(spread)
+    assert found["criterion"] == ">= 0.6" and found["unit"] == "1"
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_lesion_is_judged_in_its_own_condition(many):
+    lesion = LOCKED | {"condition": "no pacing", "max": 0.3}
+    del lesion["min"]
+    (found,) = judge.evaluate(many, [lesion])
+    assert found["holds"] and found["value"] < 0.3
+    failed = judge.evaluate(many, [LOCKED | {"condition": "no pacing"}])[0]
+    assert not failed["holds"]
+
+
+def test_a_star_gives_a_verdict_for_each_condition(many):
+    found = judge.evaluate(many, [LOCKED | {"condition": "*"}])
+    assert [v["id"] for v in found] == ["locked[intact]", "locked[no pacing]"]
+    assert [v["holds"] for v in found] == [True, False]
+    assert judge.summary(found) == ("1 of 2 claims hold (n = 2 seeds); failed: locked[no pacing].")
+
+
+def test_what_is_not_a_number_never_holds():
+    for low, high in ((0.0, None), (None, 1.0), (-1e9, 1e9)):
+        found = judge.verdict("a", "b", "c", [0.5, float("nan")], "1", low, high)
+        assert not found["holds"] and found["value"] is None
+        assert found["values"] == [0.5, None]
+        json.dumps(found, allow_nan=False)
+    assert not judge.verdict("a", "b", "c", [], "1", 0.0)["holds"]
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high", "holds"),
+    [([4.0, 6.0], 4, 6, True), ([4.0], 4, 6, True), ([3.999], 4, 6, False), ([6.01], 4, 6, False),
+     ([1.0], None, 0.5, False), ([0.5], None, 0.5, True)],
+)  # fmt: skip
+def test_bounds_are_inclusive(values, low, high, holds):
+    assert judge.verdict("a", "b", "c", values, "Hz", low, high)["holds"] is holds
+
+
+def test_one_seed_has_no_spread(circuit):
+    (found,) = judge.evaluate(circuit, [LOCKED | {"max": 1.0}])
+    assert found["spread"] is None and found["n"] == 1 and "condition" not in found
+    assert found["criterion"] == "0.6 to 1"
+
+
+def test_criteria_are_put_in_words():
+    assert judge.criterion_text(4, 6, "Hz") == "4 to 6 Hz"
+    assert judge.criterion_text(None, 0.2) == "<= 0.2"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"observable": "burst_vector_strenght"}, "did you mean 'burst_vector_strength'"),
+        ({"args": {"popul": "V1.L5IB"}}, "did you mean 'population'"),
+        ({"minimum": 1}, "unknown key 'minimum'; did you mean 'min'"),
+        ({"min": None}, "needs 'min' or 'max'"),
+        ({"max": 0.1}, "'min' is above 'max'"),
+        ({"max": float("nan")}, "finite"),
+        ({"unit": "mV"}, "unit 'mV'"),
+        ({"condition": "no pcing"}, "did you mean 'no pacing'"),
+        ({"claim": ""}, "no key 'claim'"),
+    ],
+)
+def test_a_mistake_in_a_criterion_is_told_in_one_line(many, change, message):
+    with pytest.raises(schema.AnalysisError) as error:
+        judge.evaluate(many, [LOCKED | change])
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert "locked" in str(error.value)
+
+
+def test_a_lesion_claim_is_never_judged_on_a_run_without_the_lesion(circuit):
+    with pytest.raises(schema.AnalysisError, match="no condition 'no pacing'"):
+        judge.evaluate(circuit, [LOCKED | {"condition": "no pacing"}])
+
+
+def test_units_of_rate_may_be_written_as_bursts_per_second(circuit):
+    criterion = {"id": "r", "claim": "c", "observable": "burst_rate", "unit": "bursts/s",
+                 "min": 4, "max": 6}  # fmt: skip
+    assert judge.evaluate(circuit, [criterion])[0]["holds"]
+
+
+def test_a_reference_gives_the_relative_deviation_seed_by_seed(many):
+    criterion = {"id": "d", "claim": "c", "observable": "population_rate",
+                 "args": {"population": "V1.L23"}}  # fmt: skip
+    names = [str(c) for c in many["condition"].values]
+    absolute = [
+        judge.evaluate(many, [{**criterion, "min": 0.0, "condition": name}])[0]["values"]
+        for name in names[:2]
+    ]
+    relative = judge.evaluate(
+        many, [{**criterion, "max": 9.0, "condition": names[1], "reference": names[0]}]
+    )[0]
+    expected = [b / a - 1 for a, b in zip(*absolute, strict=True)]
+    np.testing.assert_allclose(relative["values"], expected)
+    assert relative["unit"] == "1"
+    with pytest.raises(schema.AnalysisError, match="no condition 'nowhere'"):
+        judge.evaluate(many, [{**criterion, "max": 9.0, "reference": "nowhere"}])

@@ -1,0 +1,193 @@
+"""The command line: what it prints, how fast it starts, and that it works outside the clone."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from circuits.cli import main
+from circuits.cli.params import FIELDS, parameters
+from circuits.driver.progress import Progress, duration_text
+from circuits.runfiles import catalogue
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_list_names_every_run_file_and_its_claim(capsys):
+    assert main.main(["list"]) == 0
+    text = capsys.readouterr().out
+    found = catalogue.runs()
+    assert len(found) >= 2
+    for path in found:
+        assert path.stem in text
+        assert tomllib.loads(path.read_text())["claim"] in text
+
+
+def test_last_verdicts_are_those_of_the_newest_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "out_folder", lambda: tmp_path)
+    monkeypatch.setattr(catalogue, "run_folders", lambda: [tmp_path / "runs"])
+    assert catalogue.last_verdicts("x") is None
+    kept = tmp_path / "runs" / "results" / "x"
+    kept.mkdir(parents=True)
+    (kept / "verdicts.json").write_text('[{"id": "kept"}]')
+    assert catalogue.last_verdicts("x") == [{"id": "kept"}]
+    for k, name in enumerate(("x-aaa", "x-bbb")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdicts.json").write_text(f'[{{"id": "{name}"}}]')
+        os.utime(tmp_path / name / "verdicts.json", (1000 + k, 1000 + k))
+    assert catalogue.last_verdicts("x") == [{"id": "x-bbb"}]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"]])
+def test_looking_around_imports_nothing_heavy(arguments):
+    code = (
+        "import sys\n"
+        "from circuits.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print([m for m in ('brian2', 'numpy', 'xarray', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_every_parameter_has_value_unit_meaning_source_and_mark(capsys):
+    rows = list(parameters())
+    tables = {row.table for row in rows}
+    assert {"l5ib", "thalamus", "receptors", "release", "lgn", "kinase", "populations",
+            "projections"} <= tables  # fmt: skip
+    for row in rows:
+        assert all(getattr(row, field).strip() for field in FIELDS), row
+        assert row.mark in "VMRDF"
+        float(row.value)
+    assert main.main(["params", "--format", "csv"]) == 0
+    read = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(read) == len(rows) and tuple(read[0]) == FIELDS
+    assert main.main(["params"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("\n| ") == len(rows) + len(tables)
+
+
+def test_parameters_are_the_values_of_the_tables():
+    table = tomllib.loads((ROOT / "cells" / "tables" / "thalamus.toml").read_text())
+    listed = {
+        row.parameter: float(row.value)
+        for row in parameters()
+        if row.table == "thalamus" and row.object == "TRC"
+    }
+    assert listed == {k: pytest.approx(v["value"], rel=1e-5) for k, v in table["TRC"].items()}
+
+
+def test_report_of_no_run_folder_is_told(tmp_path, capsys):
+    assert main.main(["report", str(tmp_path)]) == 2
+    assert "no run.json" in capsys.readouterr().err
+
+
+def test_a_second_interrupt_hides_nothing_of_the_first():
+    assert main._interrupted(KeyboardInterrupt()) == "pulvinar: interrupted, nothing was written"
+    with pytest.raises(KeyboardInterrupt) as stop:
+        try:
+            first = KeyboardInterrupt()
+            first.add_note("2 pieces are kept")
+            raise first
+        finally:
+            raise KeyboardInterrupt
+    assert main._interrupted(stop.value) == "pulvinar: interrupted, 2 pieces are kept"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_bar_shows_share_and_time_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("circuits.driver.progress.time.monotonic", lambda: now[0])
+    bar = Progress(io.StringIO())
+    bar.begin("runs")
+    assert "left" not in bar.text()
+    now[0] += 30
+    bar.update(0.25)
+    assert "25 %" in bar.text() and bar.text().endswith("1:30 min left")
+    bar.update(float("nan"))
+    assert bar.text() == "runs  30 s"
+
+
+def test_bar_is_drawn_on_terminals_alone_and_cleared():
+    import time
+
+    pipe, terminal = io.StringIO(), Terminal()
+    for stream in (pipe, terminal):
+        with Progress(stream) as bar:
+            bar.begin("runs")
+            bar._start -= 10
+            bar.update(0.5)
+            time.sleep(0.6)
+            bar.note("a line")
+    assert pipe.getvalue() == "a line\n"
+    assert "50 %" in terminal.getvalue() and terminal.getvalue().endswith("a line\n")
+
+
+def test_durations_are_read_easily():
+    assert [duration_text(s) for s in (3.2, 75, 3700)] == ["3 s", "1:15 min", "1:01 h"]
+
+
+def test_wheel_takes_every_run_file_along():
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shared = document["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    files = [*(ROOT / "runs").glob("*.toml"), ROOT / "runs" / "data"]
+    for path in files:
+        name = path.relative_to(ROOT).as_posix()
+        assert shared.get(name) == f"share/pulvinar/{name}"
+
+
+@pytest.mark.slow
+def test_installed_wheel_finds_run_files_and_tables(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), "."]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    environment = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True)
+    # what it depends on comes from here; the packages of the clone itself must not
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    borrowed = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    (Path(site.stdout.strip()) / "borrowed.pth").write_text(borrowed)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def pulvinar(*arguments):
+        done = subprocess.run(
+            [environment / "bin" / "pulvinar", *arguments],
+            cwd=elsewhere, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    code = "import circuits, cells; print(circuits.__file__, cells.__file__)"
+    where = subprocess.run(
+        [python, "-c", code], cwd=elsewhere, capture_output=True, text=True, check=True
+    ).stdout
+    assert where.count(str(environment)) == 2
+    assert "first_light" in pulvinar("list")
+    assert not (environment / "share" / "pulvinar" / "runs" / "out").exists()
+    assert len(pulvinar("params", "--format", "csv").splitlines()) == 1 + len(list(parameters()))
+    done = subprocess.run(
+        [environment / "bin" / "pulvinar", "run", "first_light", "--size", "tyni"],
+        cwd=elsewhere, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and "did you mean 'tiny'" in done.stderr
+    assert list(elsewhere.iterdir()) == []

@@ -1,0 +1,169 @@
+"""The loops over cells of every circuit are vector code, and they do what scalar code does."""
+
+import re
+import shutil
+import subprocess
+from itertools import pairwise
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, get_device, ms, set_device
+from brian2.devices.device import reset_device
+from brian2.stateupdaters.exact import linear
+
+from cells.fast_math import COMPILE_FLAGS, use_fast_math
+from cells.models import MODELS
+from circuits.driver.inputs import arrays_of
+from circuits.engine import program, project
+from circuits.runfiles.resolve import resolve
+
+pytestmark = [
+    pytest.mark.standalone,
+    pytest.mark.skipif(shutil.which("g++") is None, reason="no g++"),
+]
+LOOP = re.compile(r"for\((?:int|size_t) _idx=(?:0|_first); _idx<(?:_N|N|_last); _idx\+\+\)")
+KINDS = ("stateupdater", "noise", "thresholder")
+
+
+def scalar_loops(folder, names) -> list[str]:
+    """Return those of the code objects whose first loop over cells is not vectorised."""
+    flags = [flag for flag in COMPILE_FLAGS if flag != "-w"]
+    found = []
+    for name in names:
+        file = folder / "code_objects" / f"{name}.cpp"
+        lines = file.read_text().splitlines()
+        main = next(k for k, line in enumerate(lines, 1) if LOOP.search(line))
+        done = subprocess.run(
+            ["g++", "-w", "-std=c++11", "-I.", "-include", "objects.h", *flags,
+             "-fopt-info-vec-optimized", "-c", str(file), "-o", "tested.o"],
+            cwd=folder, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        pattern = rf"{name}\.cpp:{main}:\d+: optimized: loop vectorized"
+        if not re.search(pattern, done.stderr):
+            found.append(name)
+    return found
+
+
+@pytest.fixture(scope="module", params=["tiny", "column"])
+def generated(request, tmp_path_factory):
+    """Return the folder of the learning circuit's C++ with its header compiled."""
+    run = resolve("predictive_learning", size=request.param, conditions=["learning"], cycles=2)
+    condition = run.conditions[0]
+    folder = tmp_path_factory.mktemp(request.param)
+    project.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
+    compile_header(folder)
+    return folder
+
+
+def compile_header(folder):
+    subprocess.run(
+        ["g++", *COMPILE_FLAGS, "-std=c++11", "-I.", "-x", "c++-header", "objects.h",
+         "-o", "objects.h.gch"],
+        cwd=folder, check=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loops_over_cells_are_vectorised(generated, kind):
+    files = sorted((generated / "code_objects").glob(f"*_{kind}*.cpp"))
+    # inputs look their rates up in a table, on a slow clock: about 2 % of the time; so does the
+    # gate of the relay cells, behind a time that is seldom right
+    apart = ("after_run", "inputs", "relay_learn")
+    names = [file.stem for file in files if not file.stem.startswith(apart)]
+    of = {name.split(f"_{kind}")[0].removesuffix("_spike") for name in names}
+    assert of == set(MODELS)
+    assert not scalar_loops(generated, names)
+
+
+BRANCHES = """
+double staircase(double x)
+{
+    if(x < 0.0)
+        return std::sin(x);
+    while(x > 1.0)
+        x = x*0.5 - std::sin(x);
+    return x;
+}
+"""
+
+
+def test_a_function_with_branches_is_noticed(tmp_path):
+    """One function that is not inlined and branches loses the vector code of its group alone."""
+    staircase = brian2.Function(
+        lambda x: x, arg_units=[1], return_unit=1, arg_names=["x"],
+    )  # fmt: skip
+    staircase.implementations.add_implementation("cpp", BRANCHES)
+    equations = "dx/dt = (1 - {x})/(10*ms) : 1"
+    folder = generate(
+        tmp_path,
+        lambda: [
+            NeuronGroup(256, equations.format(x="exp(x)"), method="rk4", name="smooth"),
+            NeuronGroup(
+                256, equations.format(x="staircase(x)"), method="rk4", name="branchy",
+                namespace={"staircase": staircase},
+            ),
+        ],
+    )  # fmt: skip
+    names = [f"{name}_stateupdater_codeobject" for name in ("smooth", "branchy")]
+    assert scalar_loops(folder, names) == ["branchy_stateupdater_codeobject"]
+
+
+def generate(folder, make, compiled=False):
+    use_fast_math()
+    set_device("cpp_standalone", build_on_run=False)
+    try:
+        Network(*make()).run(0.3 * ms)
+        get_device().build(directory=str(folder), compile=compiled, run=compiled, with_output=False)
+        compile_header(folder)
+        return folder
+    finally:
+        if not compiled:
+            get_device().reinit()
+            reset_device()
+
+
+@pytest.mark.parametrize("n", [64, 200])
+def test_spikes_of_all_blocks_are_found(tmp_path, n):
+    """The threshold looks at 64 cells at a time: first, last, and those at the seams."""
+    fires = np.zeros(n, bool)
+    fires[[0, n - 1]] = True
+    fires[[k for k in (63, 64, 127, 130) if k < n]] = True
+    made = {}
+
+    def make():
+        group = NeuronGroup(
+            n, "x : 1", threshold="x > 0.5", reset="", name="blocks", dt=0.1 * ms
+        )  # fmt: skip
+        group.x = fires.astype(float)
+        made["spikes"] = SpikeMonitor(group)
+        return [group, made["spikes"]]
+
+    try:
+        generate(tmp_path, make, compiled=True)
+        index, step = np.asarray(made["spikes"].i), np.round(made["spikes"].t / (0.1 * ms))
+        np.testing.assert_array_equal(index, np.tile(np.flatnonzero(fires), 3))
+        assert all(a <= b for a, b in pairwise(step))
+    finally:
+        get_device().reinit()
+        reset_device()
+
+
+@pytest.mark.parametrize("plastic", [False, True])
+def test_event_driven_equations_are_solved_as_brian2_does(plastic):
+    """Line by line the same formulas, in the equations of release and of the kinases."""
+    run = resolve("predictive_learning", size="tiny", conditions=["learning"], cycles=2)
+    s = next(s for s in run.conditions[0].plan.synapses if s.plastic == plastic)
+    group = NeuronGroup(1, "v : 1", threshold="v > 1", reset="")
+    synapses = Synapses(group, group, s.equations)
+    arguments = synapses.event_driven, synapses.variables
+    ours, theirs = program._solve(*arguments), linear(*arguments)
+    assert sorted(ours.splitlines()) == sorted(theirs.splitlines())
+
+
+def test_coupled_event_driven_equations_are_left_to_brian2():
+    group = NeuronGroup(1, "v : 1", threshold="v > 1", reset="")
+    coupled = "dx/dt = -x/(5*ms) : 1 (event-driven)\ndy/dt = (x - y)/(9*ms) : 1 (event-driven)"
+    synapses = Synapses(group, group, coupled)
+    arguments = synapses.event_driven, synapses.variables
+    assert program._solve(*arguments) == linear(*arguments)
