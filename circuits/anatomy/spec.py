@@ -96,6 +96,8 @@ class Projection:
     plastic : bool
     basis, mark : str
         Anatomical source and provenance.
+    shuffled : float
+        Share of the target cells whose synapses are dealt anew among them.
     """
 
     row: int
@@ -112,6 +114,7 @@ class Projection:
     plastic: bool
     basis: str
     mark: str
+    shuffled: float = 0.0
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ import xarray as xr
 from brian2 import ms
 
 from cells.parameters import InputError
+from circuits.driver.courses import paced_otherwise, put_courses, shown_instead
 from circuits.driver.timelines import learning_rates, pacing_shifts
 from circuits.engine.arrays import draw_arrays, endpoints
 from circuits.plasticity.learning import efficacy
@@ -48,10 +49,11 @@ def drawn(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, xr.Datas
     if condition.trained is not None:
         _take_weights(arrays, condition, seed)
     shown = _shown(condition, cycle, seed)
+    put_courses(arrays, condition, cycle, seed)
     rate = shown["rate"].values
     padding = np.repeat(rate[-1:], plan.bins - len(rate), axis=0)
     arrays["stimulus"] = np.concatenate([rate, padding])
-    arrays["pacing"] = _paced(condition, cycle, times)
+    arrays["pacing"] = paced_otherwise(_paced(condition, cycle, times), condition, cycle, seed)
     if plan.learns:
         learns = [0.0] * cycle.warmup
         for block in condition.blocks:
@@ -65,11 +67,13 @@ def _shown(condition: Condition, cycle: Cycle, seed: int) -> xr.Dataset:
     options = {"cycle_length": cycle.length * ms, "bin": BIN_MS * ms, "seed": seed,
                "plus_start": cycle.plus}  # fmt: skip
     if not condition.blocks:
-        return render(condition.stimulus, n_cycles=cycle.total, **options)
+        shown = render(condition.stimulus, n_cycles=cycle.total, **options)
+        return shown_instead(shown, condition, cycle, options)
     n_cycles = [block.cycles for block in condition.blocks]
     n_cycles[0] += cycle.warmup
     stimuli = [block.stimulus for block in condition.blocks]
-    return sequence(list(zip(stimuli, n_cycles, strict=True)), **options)
+    shown = sequence(list(zip(stimuli, n_cycles, strict=True)), **options)
+    return shown_instead(shown, condition, cycle, options)
 
 
 def _paced(condition: Condition, cycle: Cycle, times: dict) -> np.ndarray:

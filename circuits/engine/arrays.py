@@ -6,7 +6,7 @@ so that every device, and every launch of a compiled program, starts from the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,14 +16,16 @@ from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 from circuits.anatomy.spec import CircuitSpec, Projection
 from circuits.anatomy.topography import log_weights, positions_of
+from circuits.engine.equations import COURSES, ONE, ZERO, column
 from circuits.engine.noise import draw_keys
 from circuits.engine.plan import COPY, Plan, group_of
 from circuits.engine.planner import cell_parameters
+from circuits.manipulations.model import ADDED
 from circuits.plasticity.learning import Learning, efficacy
 from circuits.synapses.receptors import receptor_tables
 from circuits.synapses.release import RELEASE_PARAMETERS, release_class
 
-__all__ = ["Cells", "cells_of", "draw_arrays", "endpoints", "synapse_order"]
+__all__ = ["Cells", "cells_of", "draw_arrays", "endpoints", "projection_parts", "synapse_order"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ def _draw_sources(spec: CircuitSpec, p: Projection, rng) -> np.ndarray:
     keys = keys + rng.gumbel(size=keys.shape)
     chosen = np.argpartition(-keys, p.indegree - 1, axis=1)[:, : p.indegree]
     return np.sort(chosen, axis=1)
+
+
+def _dealt(sources: np.ndarray, share: float, seed: Sequence[int]) -> np.ndarray:
+    """Deal the sources of a share of the target cells anew among these cells, all synapses apart.
+
+    A source may then reach a cell twice; the number of synapses of every cell stays, on both sides.
+    """
+    rng = np.random.default_rng(seed)
+    rows = np.flatnonzero(rng.random(len(sources)) < share)
+    dealt = sources.copy()
+    dealt[rows] = rng.permutation(sources[rows].ravel()).reshape(len(rows), -1)
+    return dealt
 
 
 def _offsets(spec: CircuitSpec) -> dict[str, int]:
@@ -177,6 +191,8 @@ def draw_arrays(
             p = spec.projections[number]
             rng = np.random.default_rng([seed, 1, number])
             sources = _draw_sources(spec, p, rng)
+            if p.shuffled:
+                sources = _dealt(sources, p.shuffled, [seed, 8, number])
             n_target, k = sources.shape
             n = n_target * k
             # a spike finds its synapses side by side in memory; where they learn, so do the more
@@ -228,6 +244,13 @@ def draw_arrays(
         arrays[f"{s.name}.utilisation"] = np.zeros(len(arrays[f"{s.name}.i"]))
         if s.plastic:
             arrays[f"{s.name}.efficacy"] = efficacy(learning.efficacy, arrays[f"{s.name}.w"])
+    for part in (*plan.groups, *plan.synapses):
+        for variable in part.varied:
+            constant = ZERO if variable in ADDED else ONE
+            arrays[f"{part.name}.{column(variable)}"] = np.full(part.n, constant, np.int32)
+    if plan.columns:
+        arrays[COURSES] = np.zeros((plan.bins, plan.columns))
+        arrays[COURSES][:, ONE] = 1
     arrays["pacing"] = np.zeros(plan.bins)
     if plan.learns:
         arrays["learning"] = np.zeros(plan.bins)
@@ -289,10 +312,16 @@ def synapse_order(spec: CircuitSpec, plan) -> list[tuple[str, str, slice]]:
     list of (str, str, slice)
         Name of the projection, of its Synapses, and its part of them; in the order of the anatomy.
     """
+    plastic = {s.name for s in plan.synapses if s.plastic}
+    return [entry for entry in projection_parts(spec, plan) if entry[1] in plastic]
+
+
+def projection_parts(spec: CircuitSpec, plan) -> list[tuple[str, str, slice]]:
+    """Return where the synapses of every projection are, as `synapse_order` does."""
     found = []
     for s in plan.synapses:
         first = 0
-        for number in s.projections if s.plastic else ():
+        for number in s.projections:
             p = spec.projections[number]
             n = p.indegree * spec.count(p.target)
             found.append((number, p.name, s.name, slice(first, first + n)))

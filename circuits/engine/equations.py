@@ -8,13 +8,17 @@ from cells.parameters import parse_unit
 from circuits.plasticity.learning import onset_table
 
 __all__ = [
+    "COURSES",
     "INPUT_EQUATIONS",
     "INPUT_RESET",
     "NOISE_EQUATIONS",
+    "ONE",
     "ONSET_EQUATIONS",
     "SLOW_CLOCK_MS",
     "TAU_NOISE_MS",
+    "ZERO",
     "brian_namespace",
+    "column",
     "constants",
     "onset_constants",
 ]
@@ -53,6 +57,15 @@ def brian_namespace(found) -> dict:
         name: value if unit == "1" else Quantity(value, dim=parse_unit(unit).dim)
         for name, value, unit in found
     }
+
+
+COURSES = "courses"  # table of time of what manipulations vary, (bin, column)
+ZERO, ONE = 0, 1  # columns of it that are always 0 and 1
+
+
+def column(variable: str) -> str:
+    """Return the name of the number, of each cell or synapse, of the course of a variable."""
+    return f"column_{variable}"
 
 
 SLOW_CLOCK_MS = 0.5  # inputs and noise: drawn equally often whatever the step of the membrane

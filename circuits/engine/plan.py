@@ -37,7 +37,8 @@ class GroupPlan:
 
     ``learn`` is the condition of the event at which synapses onto the group are read, ``onset``
     that of the event from which it is counted, if it is not counted from the cycle; ``constants``
-    as in `SynapsePlan`, among them the parameters that are the same in all cells.
+    as in `SynapsePlan`, among them the parameters that are the same in all cells; ``varied`` the
+    variables that follow a column of the table of courses, whose number is ``column_<variable>``.
     """
 
     name: str
@@ -53,6 +54,7 @@ class GroupPlan:
     learn: str = ""
     onset: str = ""
     constants: tuple[tuple[str, float, str], ...] = ()
+    varied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class SynapsePlan:
     on_post: str = ""
     learn: str = ""
     constants: tuple[tuple[str, float, str], ...] = ()
+    varied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Plan:
     """Everything that generated code depends on; weights are noted every ``noted_ms``.
 
     With several ``threads`` (device cpp) they share the cells of a group and the synapses.
+    ``columns`` are those of the table of courses, of one copy.
     """
 
     groups: tuple[GroupPlan, ...]
@@ -95,6 +99,7 @@ class Plan:
     traces: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     noted_ms: float = 0.0
     threads: int = 1
+    columns: int = 0
 
     @property
     def learns(self) -> bool:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from cells.integration import METHODS
 from cells.models import MODELS, cell_class
 from cells.parameters import InputError, nearest
 from circuits.anatomy.spec import CircuitSpec, Population
+from circuits.engine.courses import (
+    columns_of,
+    courses,
+    multiplied,
+    variables,
+    varied_inputs,
+    varied_synapses,
+)
 from circuits.engine.equations import (
     INPUT_EQUATIONS,
     INPUT_RESET,
@@ -49,6 +58,8 @@ def make_plan(
     learning: Learning | None = None,
     noted_ms: float = 200.0,
     threads: int = 1,
+    varied: Sequence[tuple[str, str]] = (),
+    columns: int = 0,
 ) -> Plan:
     """Return the plan of a description.
 
@@ -69,6 +80,10 @@ def make_plan(
         Interval at which the weights are noted.
     threads : int
         Of a program on device cpp.
+    varied : sequence of (str, str)
+        Populations or projections, and their variables that manipulations let vary.
+    columns : int
+        Courses that there are, beside the constant ones.
 
     Returns
     -------
@@ -107,10 +122,11 @@ def make_plan(
         dt = SLOW_CLOCK_MS if pair[0] == INPUTS else dt_ms
         conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
         one = _synapse_plan(pair, n, dt, conductances, tuple(pairs[pair]), learning)
+        one = varied_synapses(one, {spec.projections[k].name for k in pairs[pair]}, varied)
         if one.learn:
             learn_at.add(pair[1])
         synapses.append(one)
-    groups = [_input_group(spec)]
+    groups = [varied_inputs(_input_group(spec), varied)]
     sizes: dict[str, int] = {}
     for p in spec.populations:
         sizes[group_of(p)] = sizes.get(group_of(p), 0) + p.size(spec.channels)
@@ -119,11 +135,13 @@ def make_plan(
             continue
         model = MODELS[name]
         conductances = tuple(sorted(used.get(name, ()), key=lambda c: c.variable))
+        members = [p for p in spec.populations if group_of(p) == name]
+        mine = variables(varied, {p.name for p in members})
+        somatic, added, updates = courses(mine, model.compartments[0].v)
         parts = []
         for k, part in enumerate(model.compartments):
-            parts.append(receptor_equations(part, conductances, "" if k else "I_noise + I_bias"))
-        equations = [model.equations(), *parts, NOISE_EQUATIONS.strip()]
-        members = [p for p in spec.populations if group_of(p) == name]
+            parts.append(receptor_equations(part, conductances, "" if k else somatic))
+        equations = [model.equations(), *parts, NOISE_EQUATIONS.strip(), *added]
         values = [cell_parameters(spec, p, conductances, dt_ms) for p in members]
         changed = {key for cell, key, _ in spec.cells if cell in {p.cell for p in members}}
         same = {
@@ -138,7 +156,7 @@ def make_plan(
             gate = {"learn": _gate(bin_ms, dt_ms)}
         if method == "staggered":
             equations += [f"{c.decay} : 1 (constant)" for c in conductances if c.decay not in same]
-        text, fixed = _fix("\n".join(equations), name, same)
+        text, fixed = _fix(multiplied("\n".join(equations), mine), name, same)
         gate["constants"] = (*fixed, *gate.get("constants", ()))
         decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
         kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
@@ -147,13 +165,13 @@ def make_plan(
         groups.append(
             GroupPlan(
                 name, n, text, model.threshold, "", method, dt_ms,
-                ((noise, SLOW_CLOCK_MS),), conductances,
-                tuple(part.v for part in model.compartments), **gate,
+                ((noise, SLOW_CLOCK_MS), *updates), conductances,
+                tuple(part.v for part in model.compartments), **gate, varied=mine,
             )
         )  # fmt: skip
     plan = Plan(
         tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces),
-        noted_ms if plastic else 0.0, threads,
+        noted_ms if plastic else 0.0, threads, columns_of(columns) if varied else 0,
     )  # fmt: skip
     return replicated(plan, 1)
 

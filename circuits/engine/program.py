@@ -27,7 +27,7 @@ from brian2.synapses import synapses as brian2_synapses
 
 from cells.integration import METHODS
 from cells.parameters import InputError
-from circuits.engine.equations import brian_namespace
+from circuits.engine.equations import COURSES, brian_namespace
 from circuits.engine.noise import RANDOM
 from circuits.engine.plan import INPUTS, GroupPlan, Plan, SynapsePlan
 from circuits.plasticity.learning import LEARNING_RATE
@@ -42,7 +42,7 @@ BrianLogger.suppress_name("unused_brian_object")
 STIMULUS = "lgn_rate"
 PACING = "pacing"
 #: Arrays of a run over bins, and the function of time that each becomes.
-TIMED = {"stimulus": STIMULUS, "pacing": PACING, "learning": LEARNING_RATE}
+TIMED = {"stimulus": STIMULUS, "pacing": PACING, "learning": LEARNING_RATE, COURSES: COURSES}
 
 
 @dataclass
@@ -159,8 +159,9 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     plan : Plan
     arrays : mapping of str to array
         From `draw_arrays`, and over bins ``"stimulus"`` (bin, channel) in Hz, ``"pacing"`` (bin,
-        copy), the shift of the rhythms in cycles, and ``"learning"`` (bin, copy), the learning
-        rate, where the plan learns; of a single copy (bin) will do.
+        copy), the shift of the rhythms in cycles, ``"learning"`` (bin, copy), the learning rate,
+        where the plan learns, and ``"courses"`` (bin, column), where manipulations let something
+        vary; of a single copy (bin) will do.
 
     Returns
     -------
@@ -179,17 +180,27 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
         if key in arrays
     }  # fmt: skip
     rate = {LEARNING_RATE: timed[LEARNING_RATE]} if plan.learns else {}
+    courses = {COURSES: timed[COURSES]} if plan.columns else {}
     groups = {}
     for g in plan.groups:
         inputs = {STIMULUS: timed[STIMULUS], PACING: timed[PACING]}
         namespace = inputs if g.name == INPUTS else rate if g.learn else {}
+        if g.varied:
+            namespace = namespace | courses
         groups[g.name] = _make_group(g, namespace, clocks)
         prefix = f"{g.name}."
         for key in sorted(arrays):
             if key.startswith(prefix):
                 put(groups[g.name], key[len(prefix) :], key, arrays[key])
     synapses = [
-        _make_synapses(s, groups, arrays, static, rate if s.plastic else {}, clocks)
+        _make_synapses(
+            s,
+            groups,
+            arrays,
+            static,
+            (rate if s.plastic else {}) | (courses if s.varied else {}),
+            clocks,
+        )
         for s in plan.synapses
     ]
     spikes = {name: SpikeMonitor(g, name=f"spikes_{name}") for name, g in groups.items()}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from circuits.engine.equations import column
 from circuits.engine.launch import Recording
 from circuits.engine.plan import COPY, INPUTS, Plan
 from circuits.engine.program import TIMED
@@ -35,6 +36,8 @@ def packed(plan: Plan, runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np
     """
     offsets = {f"{INPUTS}.channel": plan.channels}
     offsets |= {f"{group.name}.{COPY}": 1 for group in plan.groups}
+    for part in (*plan.groups, *plan.synapses):
+        offsets |= {f"{part.name}.{column(variable)}": plan.columns for variable in part.varied}
     for s in plan.synapses:
         offsets[f"{s.name}.i"] = plan.group(s.source).n
         offsets[f"{s.name}.j"] = plan.group(s.target).n

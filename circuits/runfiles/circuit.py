@@ -61,8 +61,10 @@ def stimulus_and_circuit(
     return Stimulus.from_mapping({**table, "n_x": spec.n_x}, where), spec
 
 
-def changed_circuit(spec: CircuitSpec, settings: Mapping, at: str) -> tuple[CircuitSpec, bool]:
-    """Return a circuit with what a condition changes, and whether its inputs fire regularly.
+def changed_circuit(
+    spec: CircuitSpec, settings: Mapping, at: str
+) -> tuple[CircuitSpec, bool, tuple[str, ...]]:
+    """Return a circuit with what a condition changes, and what else it says of it.
 
     Parameters
     ----------
@@ -71,6 +73,14 @@ def changed_circuit(spec: CircuitSpec, settings: Mapping, at: str) -> tuple[Circ
         Tables of the condition.
     at : str
         For messages.
+
+    Returns
+    -------
+    CircuitSpec
+    bool
+        Whether its inputs fire regularly.
+    tuple of str
+        Populations with a membrane that are lesioned: their cells have to be silenced.
 
     Raises
     ------
@@ -83,8 +93,8 @@ def changed_circuit(spec: CircuitSpec, settings: Mapping, at: str) -> tuple[Circ
     regular = checked.flag(inputs.get("regular", False), f"{at} [inputs] regular")
     if not checked.flag(inputs.get("noise", True), f"{at} [inputs] noise"):
         spec = spec.with_populations("*", noise_sd=0.0)
-    spec = _lesions(spec, settings["lesions"], f"{at} lesions")
-    return _cells(spec, settings["cells"], f"{at} [cells]"), regular
+    spec, silenced = _lesions(spec, settings["lesions"], f"{at} lesions")
+    return _cells(spec, settings["cells"], f"{at} [cells]"), regular, silenced
 
 
 def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
@@ -150,19 +160,25 @@ def _factors(spec: CircuitSpec, table, where: str) -> CircuitSpec:
     return spec
 
 
-def _lesions(spec: CircuitSpec, names, where: str) -> CircuitSpec:
+def _lesions(spec: CircuitSpec, names, where: str) -> tuple[CircuitSpec, tuple[str, ...]]:
     if not isinstance(names, list | tuple):
         raise InputError(f"{where}: expected a list of names, found {names!r}")
+    silenced = []
     for name in names:
         try:
-            spec = _lesion(spec, checked.text(name, where))
+            changed = _lesion(spec, checked.text(name, where))
         except InputError as error:
             text = str(error).removeprefix(f"{where}: ")
             raise InputError(f"{where}: {text}") from None
-    return spec
+        if changed is None:
+            silenced.append(name)
+        else:
+            spec = changed
+    return spec, tuple(silenced)
 
 
-def _lesion(spec: CircuitSpec, name: str) -> CircuitSpec:
+def _lesion(spec: CircuitSpec, name: str) -> CircuitSpec | None:
+    """Return the circuit without something; None where cells have to be silenced for that."""
     if "->" in name:
         return spec.scaled(name, 0)
     if name == "pacing":
@@ -178,7 +194,7 @@ def _lesion(spec: CircuitSpec, name: str) -> CircuitSpec:
     population = spec.population(name)
     if population.is_input and population.rate > 0:
         return spec.with_populations(name, rate=0.0)
-    return spec.scaled(f"{name}->*", 0)
+    return None
 
 
 def _cells(spec: CircuitSpec, table, where: str) -> CircuitSpec:

@@ -12,6 +12,7 @@ from cells.parameters import InputError
 from circuits.engine.planner import make_plan
 from circuits.runfiles.blocks import blocks_of, check_blocks, pacing_of
 from circuits.runfiles.circuit import changed_circuit, stimulus_and_circuit
+from circuits.runfiles.manipulations import manipulated_circuit
 from circuits.runfiles.model import BIN_MS, Condition
 from circuits.runfiles.plasticity import check_first_weights, learning_of
 from circuits.runfiles.settings import AGAIN, ONCE, Common, merged
@@ -57,8 +58,8 @@ def conditions_of(
     for name in common.wanted:
         checked.one_of(name, names, begin, "condition")
     base = {key: document.get(key, {}) for key in AGAIN} | {
-        "plasticity": document.get("plasticity")
-    }
+        "plasticity": document.get("plasticity"), "manipulation": document.get("manipulation", [])
+    }  # fmt: skip
     found = []
     for entry in entries:
         at = f"{begin} condition '{entry['name']}'"
@@ -81,7 +82,7 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     stimulus, spec = stimulus_and_circuit(
         settings["stimulus"], common.size, common.scale, f"{at} [stimulus]", common.folder
     )
-    spec, regular = changed_circuit(spec, settings, at)
+    spec, regular, silenced = changed_circuit(spec, settings, at)
     where = f"{at} [integration]"
     integration = checked.keys(settings["integration"], ("method", "dt", "threads"), where)
     here = f"{at} [plasticity]"
@@ -89,6 +90,8 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     if trained is not None and common.wants(name):
         check_first_weights(trained, learning, spec, common.seeds, name, here)
     blocks = blocks_of(settings, spec, common, at)
+    manipulated = manipulated_circuit(spec, settings, common, silenced, stimulus, at)
+    spec = manipulated.spec
     pacing = pacing_of(settings["pacing"], f"{at} [pacing]")
     method = checked.one_of(integration.get("method", "staggered"), tuple(METHODS), where, "method")
     dt = integration.get("dt")
@@ -97,13 +100,14 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     try:
         plan = make_plan(
             spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt, learning=learning,
-            noted_ms=cycle.length, threads=threads,
+            noted_ms=cycle.length, threads=threads, varied=manipulated.varied,
+            columns=manipulated.columns,
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return Condition(
         name, meaning, spec, plan, stimulus, regular, tuple(settings["lesions"]), blocks, learning,
-        trained, pacing,
+        trained, pacing, manipulated,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from circuits.anatomy.spec import CircuitSpec
 from circuits.engine.plan import Plan
+from circuits.manipulations import Change
 from circuits.plasticity.learning import Learning
 from circuits.runfiles.trained import Trained
 from circuits.stimuli.stimulus import Stimulus
@@ -104,6 +105,8 @@ class Condition:
         Where the first weights come from, if not from the seed.
     pacing : (float, bool)
         Shift of the rhythmic inputs, in cycles, and whether another is drawn for each cycle.
+    manipulated : Change
+        What its manipulations come to.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Condition:
     learning: Learning | None = None
     trained: Trained | None = None
     pacing: tuple[float, bool] = (0.0, False)
+    manipulated: Change | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ __all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merged"]
 ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "device",
         "replicas", "cycle", "condition", "criteria")  # fmt: skip
 AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
-         "lesions", "plasticity", "blocks", "pacing")  # fmt: skip
+         "lesions", "plasticity", "blocks", "pacing", "manipulation")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def complete(document: Mapping) -> dict:
         "integration": {"method": "staggered"},
         "inputs": {"regular": False, "noise": True},
         "lesions": [],
+        "manipulation": [],
         "condition": [],
         "criteria": [],
         **copy.deepcopy(dict(document)),
@@ -136,6 +137,12 @@ def _other_rule(base, own) -> bool:
         return False
     before = base.get("rule", Learning().rule)
     return own.get("rule", before) != before
+
+
+def _list(value, where: str) -> list:
+    if not isinstance(value, list):
+        raise InputError(f"{where} manipulation: expected [[manipulation]] tables")
+    return value
 
 
 def merged(base: Mapping, own: Mapping, where: str) -> dict:
@@ -157,7 +164,9 @@ def merged(base: Mapping, own: Mapping, where: str) -> dict:
     for key in AGAIN:
         if key not in own:
             continue
-        if key == "lesions" or not isinstance(own[key], Mapping):
+        if key == "manipulation":
+            settings[key] = [*_list(settings[key], where), *_list(own[key], where)]
+        elif key == "lesions" or not isinstance(own[key], Mapping):
             settings[key] = own[key]
         elif isinstance(settings[key], dict):
             _merge(settings[key], own[key], where)

@@ -18,15 +18,20 @@ CIRCUITS = {
         "cells", "circuits.plasticity.rules", "circuits.plasticity.detailed",
     },
     "circuits.plasticity": {"cells", "circuits.anatomy", "circuits.plasticity.rules"},
-    "circuits.engine": {"cells", "circuits.synapses", "circuits.anatomy", "circuits.plasticity"},
+    "circuits.manipulations": {"cells", "circuits.anatomy"},
+    "circuits.engine": {
+        "cells", "circuits.synapses", "circuits.anatomy", "circuits.manipulations",
+        "circuits.plasticity",
+    },
     "circuits.runfiles": {
         "cells", "circuits.synapses", "circuits.stimuli", "circuits.anatomy",
-        "circuits.plasticity", "circuits.plasticity.rules", "circuits.plasticity.bench",
-        "circuits.engine",
+        "circuits.manipulations", "circuits.plasticity", "circuits.plasticity.rules",
+        "circuits.plasticity.bench", "circuits.engine",
     },
     "circuits.driver": {
-        "cells", "circuits.stimuli", "circuits.anatomy", "circuits.plasticity",
-        "circuits.plasticity.bench", "circuits.engine", "circuits.runfiles", "analysis.data",
+        "cells", "circuits.stimuli", "circuits.anatomy", "circuits.manipulations",
+        "circuits.plasticity", "circuits.plasticity.bench", "circuits.engine", "circuits.runfiles",
+        "analysis.data",
         "analysis.measures", "analysis.observables", "analysis.verdicts", "analysis.report",
     },
     "circuits.cli": {

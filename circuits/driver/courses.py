@@ -1,0 +1,155 @@
+"""Manipulations put into the numbers of a run: courses of variables, the rhythm, what is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from circuits.engine.arrays import cells_of, projection_parts
+from circuits.engine.equations import COURSES, ONE, column
+from circuits.manipulations.model import Course, Manipulation, Timeline
+from circuits.runfiles.model import BIN_MS, Condition, Cycle
+from circuits.stimuli.lgn import lgn_table
+from circuits.stimuli.render import render
+
+__all__ = ["paced_otherwise", "put_courses", "shown_instead", "timeline_of"]
+
+
+def timeline_of(condition: Condition, cycle: Cycle) -> Timeline:
+    """Return the cycles of a run, with the block of each and whether it learns."""
+    blocks, learns = [""] * cycle.warmup, [False] * cycle.warmup
+    for block in condition.blocks:
+        blocks += [block.name] * block.cycles
+        learns += [block.learn > 0 and condition.learning is not None] * block.cycles
+    rest = cycle.total - len(blocks)
+    return Timeline((*blocks, *[""] * rest), (*learns, *[False] * rest), cycle.warmup, cycle.bins)
+
+
+def put_courses(arrays: dict, condition: Condition, cycle: Cycle, seed: int) -> None:
+    """Write the table of courses, and the column of every cell and synapse that follows one.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+        Of `draw_arrays`; changed in place.
+    condition : Condition
+    cycle : Cycle
+    seed : int
+        Draws the cells where a manipulation is of a share of them.
+    """
+    change = condition.manipulated
+    if change is None or not change.courses:
+        return
+    timeline = timeline_of(condition, cycle)
+    table = arrays[COURSES]
+    free = ONE + 1
+    for name, variable in change.varied:
+        courses = [c for c in change.courses if (c.name, c.variable) == (name, variable)]
+        key, part, position, target = _elements(condition, arrays, name)
+        chosen = np.stack([_chosen(c.of, position, target, seed, change) for c in courses])
+        columns = arrays[f"{key}.{column(variable)}"]
+        numbers = columns[part]
+        for mine in np.unique(chosen, axis=1).T:
+            if not mine.any():
+                continue
+            on = [c for c, one in zip(courses, mine, strict=True) if one]
+            table[: timeline.bins * len(timeline.block), free] = _course(on, timeline)
+            table[timeline.bins * len(timeline.block) :, free] = 0 if on[0].added else 1
+            numbers[(chosen == mine[:, None]).all(axis=0)] = free
+            free += 1
+        columns[part] = numbers
+
+
+def _course(courses: list[Course], timeline: Timeline) -> np.ndarray:
+    """Return the (bin,) values of a variable that some courses change together."""
+    values = np.zeros if courses[0].added else np.ones
+    found = values(timeline.bins * len(timeline.block))
+    for course in courses:
+        on = course.of.when.in_bins(timeline)
+        found[on] = found[on] + course.value if course.added else found[on] * course.value
+    return found
+
+
+def _elements(condition: Condition, arrays, name: str):
+    """Return object and part of a population or projection, position and number of its cells.
+
+    Of a projection they are those of the target cells of its synapses.
+    """
+    spec, plan = condition.spec, condition.plan
+    cells = cells_of(spec)
+    population = name
+    if "->" in name:
+        key, part = next(entry[1:] for entry in projection_parts(spec, plan) if entry[0] == name)
+        population = next(p.target for p in spec.projections if p.name == name)
+    mine = np.flatnonzero(cells.population == population)
+    first = int(cells.index[mine[0]])
+    if "->" not in name:
+        key, part = str(cells.group[mine[0]]), slice(first, first + len(mine))
+        number = np.arange(len(mine))
+    else:
+        number = arrays[f"{key}.j"][part] - first
+    position = np.where(cells.position[mine] < 0, -1, cells.position[mine] % spec.n_x)
+    return key, part, position[number], number
+
+
+def _chosen(m: Manipulation, position, number, seed: int, change) -> np.ndarray:
+    """Return which cells (or synapses on them) a manipulation is about."""
+    chosen = np.isin(position, m.positions) if m.positions else np.ones(len(position), bool)
+    if m.share < 1:
+        order = [c.of for c in change.courses].index(m)
+        drawn = np.random.default_rng([seed, 9, order]).random(int(number.max()) + 1)
+        chosen &= (drawn < m.share)[number]
+    return chosen
+
+
+def paced_otherwise(
+    pacing: np.ndarray, condition: Condition, cycle: Cycle, seed: int
+) -> np.ndarray:
+    """Return the (bin,) shift of the rhythms, in cycles, with what manipulations add."""
+    change = condition.manipulated
+    timeline = timeline_of(condition, cycle)
+    for k, m in enumerate(change.pacing if change else ()):
+        on = m.when.in_bins(timeline)
+        added = np.full(len(timeline.block), m.value)
+        if m.what == "jitter":
+            added = m.value * np.random.default_rng([seed, 10, k]).standard_normal(len(added))
+        pacing = pacing.copy()
+        pacing[: on.size][on] += np.repeat(added, timeline.bins)[on]
+    return pacing
+
+
+def shown_instead(shown: xr.Dataset, condition: Condition, cycle: Cycle, options) -> xr.Dataset:
+    """Return what is shown with what manipulations do to it.
+
+    Parameters
+    ----------
+    shown : Dataset
+        Of `circuits.stimuli.render`.
+    condition : Condition
+    cycle : Cycle
+    options : mapping
+        As `render` takes them.
+
+    Returns
+    -------
+    Dataset
+        ``rate`` and ``drive`` are those that the relay cells have; the other variables tell what
+        would have been shown.
+    """
+    change = condition.manipulated
+    if change is None or not change.stimulus:
+        return shown
+    timeline = timeline_of(condition, cycle)
+    rate = shown["rate"].values.copy()
+    for m in change.stimulus:
+        on = np.flatnonzero(m.when.in_bins(timeline))
+        if m.what == "omit":
+            rate[on] = float(lgn_table()["r_base"])
+        elif m.what == "replace":
+            rate[on] = render(m.shown, n_cycles=cycle.total, **options)["rate"].values[on]
+        else:
+            late = timeline.bins if m.what == "repeat" else round(m.value / BIN_MS)
+            rate[on] = rate.copy()[np.clip(on - late, 0, len(rate) - 1)]
+    plus = (np.arange(cycle.bins) + 0.5) / cycle.bins >= cycle.plus
+    drive = rate.reshape(-1, cycle.bins, rate.shape[1])[:, plus].mean(axis=1)
+    return shown.assign(rate=shown["rate"].copy(data=rate), drive=shown["drive"].copy(data=drive))
