@@ -92,7 +92,8 @@ def reduced(run):
         spec = spec.with_populations("V1.L5IB", bias=500.0, bias_sd=100.0, noise_sd=60.0)
         plan = make_plan(
             spec, bins=condition.plan.bins, bin_ms=BIN_MS, learning=condition.learning,
-            noted_ms=run.cycle.length,
+            noted_ms=run.cycle.length, varied=condition.manipulated.varied,
+            columns=condition.manipulated.columns,
         )  # fmt: skip
         conditions.append(replace(condition, spec=spec, plan=plan))
     return replace(run, conditions=tuple(conditions))

@@ -93,7 +93,7 @@ def test_lesions_contrast_scale_and_seeds_keep_the_program(write):
 name = "a"
 [[condition]]
 name = "b"
-lesions = ["pacing", "TRC->*", "V1.SST"]
+lesions = ["pacing", "TRC->*", "V1.SST->*"]
 [[condition]]
 name = "c"
 stimulus = { contrast = 0.25, image = "coins", step = 0 }
@@ -139,12 +139,19 @@ def test_one_pacing_source_can_go_alone(write):
     assert only.spec.population("THETA").rate == 0 < only.spec.population("MATRIX").rate
 
 
-def test_lesion_of_a_population_cuts_all_that_it_sends(write):
-    (only,) = resolve(write(), settings=['lesions=["V1.SST", "LGN"]']).conditions
+def test_lesion_of_an_output_cuts_all_that_it_sends(write):
+    (only,) = resolve(write(), settings=['lesions=["V1.SST->*", "LGN->*"]']).conditions
     sent = {p.name: p.weight for p in only.spec.projections if p.source in ("V1.SST", "LGN")}
     assert len(sent) >= 4 and set(sent.values()) == {0.0}
     kept = [p for p in only.spec.projections if p.source == "V2.SST"]
     assert kept and all(p.weight > 0 for p in kept)
+
+
+def test_lesion_of_a_population_silences_its_cells(write):
+    (only,) = resolve(write(), settings=['lesions=["V1.SST", "LGN"]']).conditions
+    found = {(c.name, c.variable) for c in only.manipulated.courses}
+    assert found == {("V1.SST", "g_silence"), ("LGN", "rate")}
+    assert all(p.weight > 0 for p in only.spec.projections)
 
 
 @pytest.mark.parametrize(
