@@ -100,13 +100,16 @@ def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
     top, start_x = max(0, row - reach), max(0, left - reach)
     crop = np.s_[top : row + reach + 1, start_x : left + span + reach + 1]
     columns = left - start_x + stimulus.spacing * np.arange(stimulus.n_x)
-    seen, typical = [], 0.0
-    for frame in itertools.chain([first], frames):
+    seen, squares = [], []
+    # no more of a film than will be shown; but a fixed gain is that of all of it
+    n_shown = 2 + (n_cycles + 1) * max(1, abs(stimulus.step))
+    frames = itertools.chain([first], frames)
+    for frame in itertools.islice(frames, n_shown) if stimulus.gain_control else frames:
         cropped = frame[crop]
         signal, local, mean = centre_surround(cropped, stimulus.spacing, table)
-        typical = typical or float(np.sqrt(np.mean(local**2)))
+        squares.append(np.mean(local**2))
         seen.append([a_map[row - top, columns] for a_map in (signal, local, mean, cropped)])
-    seen = np.moveaxis(np.array(seen), 1, 0)  # (map, frame, x)
+    seen = np.moveaxis(np.array(seen[:n_shown]), 1, 0)  # (map, frame, x)
 
     n_frames = seen.shape[1]
     length, free = sweep_length(stimulus, n_frames - 1, 0, 1, "step", "the file")
@@ -118,7 +121,7 @@ def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
     signal, local, mean, picture = (1 - share) * seen[:, before] + share * seen[:, before + 1]
     luminance = mean + stimulus.contrast * (picture - mean)
     where = {"left": np.full(n_cycles, left), "row": np.full(n_cycles, row)}
-    return (signal, local, luminance, path, where), typical
+    return (signal, local, luminance, path, where), float(np.sqrt(np.mean(squares)))
 
 
 def render(
@@ -204,9 +207,7 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
     else:
         pictures = [photograph(name) for name in stimulus.photographs]
         if stimulus.kind == "file":
-            # no more of a film than will be shown
             frames = frames_of(stimulus.path)
-            frames = itertools.islice(frames, 2 + (n_cycles + 1) * max(1, abs(stimulus.step)))
             pictures = list(itertools.islice(frames, 2))
             still = len(pictures) > 1
         if still:
@@ -228,6 +229,8 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
         ],
         axis=-1,
     )
+    if not np.isfinite(rate).all():
+        raise bad_value(stimulus.kind, "the rates of the relay cells do not stay finite")
     x = np.arange(stimulus.n_x)
     step = stimulus.step * path.sign
     source = x + step[:, None]

@@ -52,8 +52,9 @@ class Stimulus:
         several names. Of several every sweep shows one: all of them in an order drawn from the
         seed, then all again in another.
     path : str
-        Picture, GIF, TIFF stack or video; used and required by ``kind="file"``. Of a file with
-        several frames the window stands still and the frames move on, and start again.
+        Picture, GIF, TIFF stack or video; used and required by ``kind="file"``, shown as a viewer
+        shows it (`circuits.stimuli.pictures`). Of a file with several frames the window stands
+        still and the frames move on, and start again.
     n_x : int
         Positions: receptive fields in the row, or sites of the ring.
     polarities : sequence of {"on", "off"}, optional
@@ -91,7 +92,7 @@ class Stimulus:
         False ablates the suppressive field: the gain stays what it is, on average over the
         picture, at full contrast. Of several photographs it is one gain for all, from their
         pooled mean square, each photograph counting the same: a cell does not know which one it
-        sees.
+        sees. Of a film it is that of all its frames, around the window.
 
     Raises
     ------
