@@ -54,6 +54,7 @@ replicate: $(STAMP)
 	  name=$$(basename $$file .toml); echo "== $$name"; \
 	  $(BIN)/pulvinar run "$$file" --out runs/out/$$name; \
 	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
+	  rm -f runs/results/$$name/note.md; \
 	done
 	@$(BIN)/python -m analysis.verdicts.results runs/results > runs/results/README.md
 

@@ -10,6 +10,7 @@ from analysis.observables.synapse import RACES
 
 __all__ = [
     "plot_bars",
+    "plot_derivative",
     "plot_levels",
     "plot_predictions",
     "plot_protocol",
@@ -319,6 +320,42 @@ def plot_protocol_fits(ds: xr.Dataset, protocol: str, rules=None, ax=None):
     ax.set_title(TITLES.get(protocol, protocol).replace("\n", " "))
     ax.legend(loc="best", fontsize=6.5)
     return ax
+
+
+def plot_derivative(ds: xr.Dataset, axes=None):
+    """Draw what flat trains, other silences and other cycles do to each rule that was tried.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Of the bench.
+    axes : sequence of three Axes, optional
+
+    Returns
+    -------
+    sequence of Axes
+    """
+    if axes is None:
+        axes = subplots(1, 3, figsize=(9.6, 2.8))[1]
+    first, second, third = axes
+    rules = [r for r in ds["rule"].values if np.isfinite(ds["flat_epsp"].sel(rule=r)).any()]
+    for k, rule in enumerate(rules):
+        one, colour = ds.sel(rule=rule), _KINASES[k % 4]
+        for state, line in (("onset", "o-"), ("steady", "o:")):
+            first.plot(ds["flat_rate"], one["flat_epsp"].sel(flat_state=state), line, ms=3,
+                       color=colour, label=f"{rule_name(rule)}, {state}")  # fmt: skip
+        second.plot(one["gap_chi2"], "o", color=colour, label=rule_name(rule))
+        third.plot(one["cycle_epsp"].sel(condition=ds["condition"][0]), "^-", color=colour)
+        third.plot(one["cycle_epsp"].sel(condition=ds["condition"][1]), "v-", color=colour)
+    first.axhspan(0.9, 1.2, color=_SHADE, lw=0, zorder=0)
+    first.set(xlabel="flat rate (Hz)", ylabel="EPSP, after / before")
+    first.legend(fontsize=6)
+    second.set_xticks(range(ds.sizes["gap"]), ds["gap"].values)
+    second.set(xlabel="silence between windows", ylabel="χ², same gain", yscale="log")
+    third.set_xticks(range(ds.sizes["cycle_length"]), ds["cycle_length"].values, rotation=45)
+    up, down = (_pretty(c) for c in ds["condition"].values[:2])
+    third.set(xlabel="cycle", title=f"▲ {up}   ▼ {down}")
+    return axes
 
 
 def plot_whole_cell(ds: xr.Dataset, axes=None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from analysis.observables.registry import observable
 
 __all__ = ["RACES"]
@@ -48,6 +50,31 @@ def synapse_order_kept(ds, rule):
 def synapse_robust_chi2(ds, rule):
     """Largest chi2 over all moved constants, the gain refitted."""
     return float(ds["robust_chi2"].sel(rule=rule).max(skipna=True))
+
+
+@observable("1", "synapse")
+def synapse_flat_extreme(ds, rule, state, extreme):
+    """Give the highest ("max") or lowest ("min") EPSP that flat trains of any rate leave."""
+    values = ds["flat_epsp"].sel(rule=rule, flat_state=state)
+    return float(getattr(values, extreme)(skipna=False))
+
+
+@observable("1", "synapse")
+def synapse_gap_chi2(ds, rule, gap):
+    """Give chi2 with another silence between the windows, the gain kept."""
+    return float(ds["gap_chi2"].sel(rule=rule, gap=gap))
+
+
+@observable("1", "synapse")
+def synapse_cycle_order(ds, rule):
+    """Share of the lengths of the cycle at which the order of conditions is kept."""
+    return float(ds["cycle_order"].sel(rule=rule).mean(skipna=False))
+
+
+@observable("1", "synapse")
+def synapse_fitted(ds, rule):
+    """Count the fitted constants of a rule, the gain of the bench left out."""
+    return float(sum(row["mark"] == "F" for row in json.loads(ds.attrs["synapse"])[rule]))
 
 
 @observable("1", "synapse")

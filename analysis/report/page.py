@@ -22,6 +22,7 @@ from analysis.measures.learning import is_learning
 from analysis.measures.scores import SCORES, add_scores
 from analysis.report import learning
 from analysis.report.circuit import Section, circuit_sections, compared_conditions
+from analysis.report.synapse import constants_section
 from analysis.verdicts import judge
 
 __all__ = ["write_report"]
@@ -142,6 +143,7 @@ def write_report(
         ds = ds if set(SCORES) <= set(ds.data_vars) else add_scores(ds)
         headline = headline_of(ds)
         sections += [Section(*section) for section in learning.sections(ds)]
+        sections.append(Section(*constants_section(ds)))
     if _is_circuit(ds):
         runs = schema.runs(ds)
         condition, seed = runs[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -10,6 +12,7 @@ from analysis.figures.synapse import (
     TITLES,
     plot_bars,
     plot_constants,
+    plot_derivative,
     plot_levels,
     plot_predictions,
     plot_protocol,
@@ -22,7 +25,33 @@ from analysis.figures.synapse import (
 )
 from analysis.observables.synapse import RACES
 
-__all__ = ["figures"]
+__all__ = ["constants_section", "figures"]
+
+
+def constants_section(ds: xr.Dataset) -> tuple[str, str, None, tuple | None]:
+    """Return the table of the constants of the synapse, of the bench and of the circuit alike.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Of the bench or of a learning run; the first rule in its attribute ``synapse`` is shown.
+
+    Returns
+    -------
+    title, caption, None, (columns, rows)
+    """
+    found = json.loads(ds.attrs.get("synapse", "{}"))
+    if not found:
+        return "The synapse", "Not shown: no attribute 'synapse'.", None, None
+    name, rows = next(iter(found.items()))
+    columns = ["name", "value", "unit", "meaning", "source", "mark"]
+    fitted = [row["name"] for row in rows if row["mark"] == "F"]
+    caption = (
+        f"The constants of {rule_name(name)}, from the row that the bench and the circuit both "
+        f"read. Fitted (F): {', '.join(fitted) or 'none'}; on the bench a gain besides."
+    )
+    cells = [[f"{r[c]:g}" if c == "value" else str(r[c]) for c in columns] for r in rows]
+    return "The synapse", caption, None, (columns, cells)
 
 
 def figures(ds: xr.Dataset) -> list[tuple]:
@@ -35,9 +64,9 @@ def figures(ds: xr.Dataset) -> list[tuple]:
 
     Returns
     -------
-    list of (title, caption, Figure)
+    list of (title, caption, Figure) or (title, caption, None, table)
     """
-    out = []
+    out = [constants_section(ds)]
     with style():
         ax = plot_protocol(ds)
         out.append((
@@ -76,11 +105,18 @@ def figures(ds: xr.Dataset) -> list[tuple]:
                 "The order is judged with the gain kept: 25 → 50 Hz highest, 50 → 25 Hz lowest.",
                 plot_robustness(ds).figure,
             ))  # fmt: skip
+        if ds.sizes.get("flat_rate", 0) and ds.sizes["gap"] and ds.sizes["cycle_length"]:
+            out.append((
+                "Is it a derivative?",
+                "Flat trains, with silence between windows (onset) and going on (steady); other "
+                "silences; other lengths of the cycle, the gate at the same share. Gain kept.",
+                plot_derivative(ds)[0].figure,
+            ))  # fmt: skip
         if ds.sizes.get("prediction", 0):
             out.append((
                 "Predictions",
                 "Changes of one side alone and other lengths of the halves; none took part in a "
-                "fit. The gate keeps its distance to the end of the window.",
+                "fit. The gate keeps its share of the window.",
                 plot_predictions(ds).figure,
             ))  # fmt: skip
         out.append((

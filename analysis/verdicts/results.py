@@ -25,7 +25,8 @@ def results_table(folder: Path | str) -> str:
     Parameters
     ----------
     folder : path
-        Holds ``NAME/verdicts.json`` for each run.
+        Holds ``NAME/verdicts.json`` for each run; what ``NAME/note.md`` says of it goes before
+        its table.
 
     Returns
     -------
@@ -39,7 +40,9 @@ def results_table(folder: Path | str) -> str:
     ]
     for path in sorted(Path(folder).glob("*/verdicts.json")):
         verdicts = json.loads(path.read_text(encoding="utf-8"))
-        parts += ["", f"## {path.parent.name}", "", summary(verdicts), ""]
+        note = path.with_name("note.md")
+        told = [note.read_text(encoding="utf-8").strip(), ""] if note.exists() else []
+        parts += ["", f"## {path.parent.name}", "", summary(verdicts), "", *told]
         parts += ["| | claim | condition | value | criterion | n |", "|---|---|---|---|---|---|"]
         for v in verdicts:
             holds = "holds" if v["holds"] else "**FAILS**"

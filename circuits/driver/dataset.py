@@ -99,9 +99,19 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "populations": json.dumps(population_rows(spec)),
             "projections": json.dumps(projection_rows(spec)),
             "run": json.dumps(run.document, default=str),
+            **_synapses(run),
         },
     )  # fmt: skip
     return ds
+
+
+def _synapses(run: Run) -> dict[str, str]:
+    """Return the attribute ``synapse``: the constants of every rule, that of the circuit first."""
+    found: dict[str, list] = {}
+    for condition in run.conditions:
+        if (learning := condition.learning) is not None:
+            found.setdefault(learning.rule, learning.synapse(run.cycle.length))
+    return {"synapse": json.dumps(found)} if found else {}
 
 
 def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict]:

@@ -46,9 +46,10 @@ def learning_rates(
     rows = np.flatnonzero(learns)
     own = learning.rate * learns[rows]
     if learning.gated_by_cycle:
-        gate = np.full(len(rates), round(learning.gate / bin_ms))
+        at = learning.gate_at(cycle_ms, bin_ms)
+        gate = np.full(len(rates), round(at / bin_ms))
         if not 0 <= gate[0] < per_cycle:
-            raise InputError(f"gate: {learning.gate:g} ms is outside the cycle of {cycle_ms:g} ms")
+            raise InputError(f"gate: {at:g} ms is outside the cycle of {cycle_ms:g} ms")
         if learning.timing == "shuffled":
             gate = np.random.default_rng([seed, 6]).integers(per_cycle, size=len(rates))
         rates[rows, gate[rows]] = own

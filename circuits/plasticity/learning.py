@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from brian2 import ms
 
 from cells.parameters import InputError, ParameterTable, load_tables, nearest
 from circuits.anatomy.spec import CircuitSpec
 from circuits.plasticity.rules.registry import RULES, rule
+from circuits.plasticity.rules.rule import Rule, table_rows
 
 __all__ = ["EFFICACIES", "GATES", "LEARNING_RATE", "Learning", "efficacy", "onset_table"]
 
@@ -50,8 +50,9 @@ class Learning:
         From the learned weight to the conductance.
     rate : float
         Learning rate.
-    gate : float
-        ms from the start of the cycle at which a gated rule is read.
+    gate : float or None
+        ms from the start of the cycle at which a gated rule is read. None: at the share of the
+        cycle that the table of the rule has, as in vitro.
     timing : {"theta", "shuffled", "onset"}
         Shuffled: the gate opens at a random time of every cycle. Onset: nothing refers to the
         cycle; the synapses of a cell are read ``lag`` after its synaptic conductance rose.
@@ -70,12 +71,12 @@ class Learning:
         ``factor`` of the rate; what comes later counts.
     """
 
-    rule: str = "kinase_difference"
+    rule: str = "kinase_ratio"
     values: tuple[tuple[str, float], ...] = ()
     projections: tuple[str, ...] = ("*.L6CT->TRC",)
     efficacy: str = "linear"
     rate: float = 1.0
-    gate: float = 160.0
+    gate: float | None = None
     timing: str = "theta"
     start: float = 0.05
     start_sd: float = 0.02
@@ -146,6 +147,30 @@ class Learning:
                 )
         return tuple(sorted(found))
 
+    def chosen_rule(self) -> Rule:
+        """Return the rule with its parameters."""
+        chosen = rule(self.rule)
+        if self.values:
+            table = chosen.table
+            units = {key: table.parameter(key).unit for key, _ in self.values}
+            chosen = chosen.with_values(
+                **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
+            )
+        return chosen
+
+    def gate_at(self, cycle_ms: float, bin_ms: float) -> float:
+        """Return when in the cycle a gated rule is read, ms; its own time to the nearest bin."""
+        if self.gate is not None:
+            return self.gate
+        return round(self.chosen_rule().gate_at(cycle_ms) / bin_ms) * bin_ms
+
+    def synapse(self, cycle_ms: float) -> list[dict]:
+        """Return the constants of the synapse as they are here, a gate of its own included."""
+        table = self.chosen_rule().table
+        if self.gate is not None and "gate" in tuple(table):
+            table = table.with_values(gate=self.gate / cycle_ms)
+        return table_rows(table)
+
     def code(self):
         """Return the rule as Brian2 strings, all of its state in the synapse.
 
@@ -154,18 +179,10 @@ class Learning:
         InputError
             If the rule has no such form.
         """
-        chosen = rule(self.rule)
-        if self.values:
-            table = chosen.table
-            units = {key: table.parameter(key).unit for key, _ in self.values}
-            chosen = chosen.with_values(
-                **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
-            )
+        chosen = self.chosen_rule()
         options = {"lr": f"{LEARNING_RATE}(t)*factor", "tag": TAG, "bounds": self.bounds}
         if self.rule.startswith("kinase") or self.rule == "bcm":
             options["traces"] = "synapse"
-            if self.rule != "bcm" and not chosen.lead > 0:
-                options["gate"] = 0 * ms  # the circuit has its own; the default would be outside
         try:
             code = chosen.brian2(**options)
         except TypeError:  # it wants its learning rate as a number

@@ -17,13 +17,14 @@ __all__ = ["validate"]
 
 
 _TOP = ("experiment", "name", "claim", "source", "protocol", "published", "predictions", "rules",
-        "parameters", "robustness", "classical", "forms", "criteria")  # fmt: skip
+        "parameters", "robustness", "derivative", "classical", "forms", "criteria")  # fmt: skip
 _ELSEWHERE = ("glun2b", "whole_cell", "devices", "seeds", "seed")
 _KEYS = {
     "protocol": ("rates", "cycle", "phases", "gap", "repeats", "trains", "jitter", "start_phases",
                  "trials", "step"),
     "predictions": ("conditions", "halves"),
     "robustness": ("change", "rules", "start_phases"),
+    "derivative": ("rules", "flats", "gaps", "cycles"),
     "classical": ("protocols",),
     "forms": ("rates", "trials", "bins", "rules"),
     "rules": ("names",),
@@ -113,6 +114,21 @@ def _condition(entry, n_phase: int, step: float, where: str):
     if isinstance(entry, dict):
         label = entry.get("label", label)
     return label, pre, post
+
+
+def _derivative(table: Mapping, names, step: float, where: str) -> dict:
+    """Return the rules, flat rates (Hz), gaps (ms) and lengths of cycle (ms) to be tried."""
+    chosen = _names(table["rules"], names, f"{where} rules") if "rules" in table else ()
+    flats = _rates(table.get("flats", []), f"{where} flats")
+    if any(rate > 1000.0 / step for rate in flats):
+        raise InputError(f"{where} flats: above one spike per step of {step:g} ms")
+    gaps = _times(table.get("gaps", []), f"{where} gaps")
+    if any(not 0 <= gap < np.inf for gap in gaps):
+        raise InputError(f"{where} gaps must be >= 0")
+    cycles = _times(table.get("cycles", []), f"{where} cycles")
+    if any(not 0 < cycle < np.inf for cycle in cycles):
+        raise InputError(f"{where} cycles must be > 0")
+    return {"rules": chosen, "flats": flats, "gaps": gaps, "cycles": cycles}
 
 
 def validate(run: Mapping, file: str = "run file") -> dict:
@@ -207,10 +223,7 @@ def validate(run: Mapping, file: str = "run file") -> dict:
     halves = _times(predictions.get("halves", []), f"{file}: [predictions] halves")
     if any(h <= 0 for h in halves):
         raise InputError(f"{file}: [predictions] halves must be > 0")
-    gated = [k for k in names if isinstance(rules[k], KinaseRule) and rules[k].readout != "latch"]
-    for r in rules.values():
-        if isinstance(r, KinaseRule) and r.readout != "latch" and not 0 <= r.lead < cycle:
-            raise InputError(f"{file}: {r.name}: lead of {r.lead:g} ms does not fit the cycle")
+    gated = [k for k in names if isinstance(rules[k], KinaseRule) and rules[k].gated]
     robust = run.get("robustness", {})
     change = _positive(robust.get("change", 0.2), f"{file}: [robustness] change")
     if change >= 1:
@@ -219,6 +232,7 @@ def validate(run: Mapping, file: str = "run file") -> dict:
         if name not in names:
             raise InputError(f"{file}: [robustness] rules: '{name}'{nearest(name, names)}")
     kinases = [k for k in names if k.startswith("kinase")]
+    derivative = _derivative(run.get("derivative", {}), names, step, f"{file}: [derivative]")
     forms = run.get("forms", {})
     bins = _times(forms.get("bins", ["10 ms", "5 ms"]), f"{file}: [forms] bins")
     if any(b <= 0 or abs(cycle / b - round(cycle / b)) > 1e-9 for b in bins):
@@ -247,6 +261,7 @@ def validate(run: Mapping, file: str = "run file") -> dict:
         "rules": rules,
         "predictions": extra,
         "halves": halves,
+        "derivative": derivative,
         "change": change,
         "robust_rules": robust.get("rules", kinases),
         "robust_phases": _count(robust.get("start_phases", 4),

@@ -52,8 +52,8 @@ def learning_of(
     for key in ("rate", "start", "start_sd", "gain", "bounds", "rise"):
         values[key] = checked.number(table.get(key, getattr(default, key)), f"{where} {key}")
     for key in ("gate", "lag"):
-        own = table.get(key, f"{getattr(default, key)} ms")
-        values[key] = checked.quantity(own, ms, f"{where} {key}")
+        if key in table:
+            values[key] = checked.quantity(table[key], ms, f"{where} {key}")
     own = checked.table(table.get("own", {}), f"{where} own")
     values["own"] = tuple(
         (name, tuple(_own(numbers, f"{where} own '{name}'"))) for name, numbers in own.items()
@@ -73,7 +73,7 @@ def learning_of(
         learning = Learning(**values, values=tuple(changed))
         learning.chosen(spec)
         if learning.gated_by_cycle:
-            _check_gate(learning.gate, cycle)
+            _check_gate(learning.gate_at(cycle.length, BIN_MS), cycle)
     except InputError as error:
         raise InputError(f"{where} {error}") from None
     source = {key: checked.text(table.get(key, ""), f"{where} {key}") for key in _PLASTICITY[-3:]}

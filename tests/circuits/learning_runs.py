@@ -32,7 +32,6 @@ motion = "stepped"
 PLASTICITY = """
 [plasticity]
 projections = ["V2.L6CT->TRC"]
-gate = "80 ms"
 rate = 4
 """
 

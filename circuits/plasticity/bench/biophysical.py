@@ -107,11 +107,11 @@ def _detailed(run: Mapping, ds: xr.Dataset, say) -> xr.Dataset:
 
 
 def _whole_cell(run: Mapping, ds: xr.Dataset) -> xr.Dataset:
-    name = run["whole_cell"].get("rule", "kinase_difference")
+    name = run["whole_cell"].get("rule", "kinase_ratio")
     chosen = rule(name)
     phases, gap = ds.attrs["phases_ms"], float(ds.attrs["gap_ms"])
     period, repeats = sum(phases) + gap, int(ds.attrs["repeats"])
-    read = _LEAD_MS + np.arange(repeats) * period + sum(phases) - gate_lead(chosen)
+    read = _LEAD_MS + np.arange(repeats) * period + sum(phases) - gate_lead(chosen, sum(phases))
     duration = _LEAD_MS + repeats * period + 100
 
     def change(pre, post) -> float:

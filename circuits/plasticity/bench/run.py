@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -12,9 +13,10 @@ import xarray as xr
 from brian2.units import ms
 
 from cells.parameters import InputError, nearest
-from circuits.plasticity.bench.protocols import protocol
+from circuits.plasticity.bench.protocols import WINDOW, protocol
 from circuits.plasticity.rules.kinase import KinaseRule
 from circuits.plasticity.rules.registry import WHY
+from circuits.plasticity.rules.rule import table_rows
 from circuits.plasticity.rules.trains import window_trains
 
 __all__ = ["best_gain", "run_bench"]
@@ -44,11 +46,20 @@ def best_gain(dw, mean, sem) -> float:
     return float((weight * (mean[use] - 1)).sum() / bottom) if bottom > 0 else 0.0
 
 
-def gate_lead(r) -> float:
-    return r.lead if isinstance(r, KinaseRule) and r.readout != "latch" else 0.0
+def gate_lead(r, window: float) -> float:
+    """Time from the gate of a rule to the end of a window of that length, ms."""
+    return window - r.gate_at(window) if isinstance(r, KinaseRule) else 0.0
 
 
-def _changes(r, setup, conditions, kind, seed, n_phase=None, phases=None) -> np.ndarray:
+def epsp_of(gain: float, change) -> np.ndarray:
+    """EPSP after induction, relative to before: no weight falls below 0."""
+    return np.maximum(1 + gain * np.asarray(change), 0.0)
+
+
+def _changes(
+    r, setup, conditions, kind, seed, n_phase=None, phases=None, gap=None, repeats=None
+) -> np.ndarray:
+    phases = setup["phases"] if phases is None else phases
     return np.array(
         [
             r.dw(
@@ -56,10 +67,10 @@ def _changes(r, setup, conditions, kind, seed, n_phase=None, phases=None) -> np.
                     pre,
                     post,
                     kind=kind,
-                    phases=setup["phases"] if phases is None else phases,
-                    gap=setup["gap"],
-                    repeats=setup["repeats"],
-                    lead=gate_lead(r),
+                    phases=phases,
+                    gap=setup["gap"] if gap is None else gap,
+                    repeats=repeats or setup["repeats"],
+                    lead=gate_lead(r, sum(phases)),
                     n_phase=n_phase or setup["n_phase"],
                     n_trial=setup["n_trial"],
                     jitter=setup["jitter"],
@@ -130,8 +141,8 @@ def run_bench(
         gain[i] = best_gain(regular, mean, sem)
         for j, kind in enumerate(trains):
             per_seed = [
-                1 + gain[i] * (regular if kind == "regular"
-                               else _changes(r, setup, conditions, kind, s))
+                epsp_of(gain[i], regular if kind == "regular"
+                        else _changes(r, setup, conditions, kind, s))
                 for s in seeds
             ]  # fmt: skip
             epsp[i, j] = np.mean(per_seed, axis=0)
@@ -154,6 +165,7 @@ def run_bench(
     coords = {"rule": names, "train": list(trains), "condition": labels, "seed": seeds}
     _predict(setup, gain, data, coords, say)
     _perturb(setup, gain, mean, sem, data, coords, say)
+    _test_derivative(setup, gain, mean, sem, data, coords, say)
     _classical(setup, gain, chi2, mean, data, coords, say)
     _forms(setup, data, coords, say)
     _examples(setup, data, coords)
@@ -182,6 +194,7 @@ def run_bench(
         "gap_ms": setup["gap"],
         "repeats": setup["repeats"],
         "parameters": "\n".join(str(r.table) for r in rules.values()),
+        "synapse": json.dumps({name: table_rows(r.table) for name, r in setup["rules"].items()}),
     }
     return ds
 
@@ -197,10 +210,8 @@ def _predict(setup, gain, data, coords, say) -> None:
     values = np.full((len(setup["rules"]), len(rows)), np.nan)
     for i, r in enumerate(setup["rules"].values()):
         for j, (_, condition, phases) in enumerate(rows):
-            if phases[-1] <= gate_lead(r):
-                continue
             change = _changes(r, setup, [condition], "regular", 1, phases=phases)
-            values[i, j] = 1 + gain[i] * change[0]
+            values[i, j] = epsp_of(gain[i], change[0])
     data["epsp_prediction"] = (("rule", "prediction"), values, "1", "EPSP, not fitted")
     coords["prediction"] = [r[0] for r in rows]
 
@@ -215,7 +226,6 @@ def _perturb(setup, gain, mean, sem, data, coords, say) -> None:
     })  # fmt: skip
     shape = len(names), len(constants), 2
     chi2, kept = np.full(shape, np.nan), np.full(shape, np.nan)
-    top, bottom = int(np.nanargmax(mean)), int(np.nanargmin(mean))
     for k in wanted:
         say(f"robustness: {k}")
         i, r = names.index(k), setup["rules"][k]
@@ -224,18 +234,73 @@ def _perturb(setup, gain, mean, sem, data, coords, say) -> None:
                 continue
             value = r.table.parameter(constant).value
             for s, sign in enumerate((-1, 1)):
-                moved = r.with_values(**{constant: value * (1 + sign * setup["change"])})
+                there = value * (1 + sign * setup["change"])
+                # a cycle has no more than its end
+                moved = r.with_values(
+                    **{constant: min(there, 1.0) if constant == "gate" else there}
+                )
                 change = _changes(moved, setup, setup["conditions"], "regular", 1,
                                   n_phase=setup["robust_phases"])  # fmt: skip
-                fitted = 1 + best_gain(change, mean, sem) * change
+                fitted = epsp_of(best_gain(change, mean, sem), change)
                 chi2[i, j, s] = _chi2(fitted, mean, sem)
-                same = 1 + gain[i] * change
-                kept[i, j, s] = float(same.argmax() == top and same.argmin() == bottom)
+                kept[i, j, s] = _order_kept(epsp_of(gain[i], change), mean)
     dims = ("rule", "constant", "change")
     data["robust_chi2"] = (dims, chi2, "1", "chi2 with one constant moved, gain refitted")
     data["robust_order"] = (dims, kept, "1", "1 where the order of conditions is kept")
     coords["constant"] = constants
     coords["change"] = [f"-{100 * setup['change']:g} %", f"+{100 * setup['change']:g} %"]
+
+
+def _order_kept(epsp, mean) -> float:
+    """1 where the condition with the highest published EPSP is highest, the lowest one lowest."""
+    return float(epsp.argmax() == np.nanargmax(mean) and epsp.argmin() == np.nanargmin(mean))
+
+
+def _test_derivative(setup, gain, mean, sem, data, coords, say) -> None:
+    """Flat trains, other gaps and other cycles, with the gain that the experiment gave."""
+    wanted, names = setup["derivative"], list(setup["rules"])
+    n, repeats = len(names), setup["repeats"]
+    flats = [(f"{rate:g}", *([(rate,) * len(setup["phases"])] * 2)) for rate in wanted["flats"]]
+    flat = np.full((n, 2, len(flats)), np.nan)
+    gap = np.full((n, len(wanted["gaps"]), len(mean)), np.nan)
+    cycle = np.full((n, len(wanted["cycles"]), len(mean)), np.nan)
+    for name in wanted["rules"]:
+        say(f"derivative: {name}")
+        i, r = names.index(name), setup["rules"][name]
+
+        def epsp(conditions, gain=gain[i], r=r, **other):
+            return epsp_of(gain, _changes(r, setup, conditions, "regular", 1, **other))
+
+        if flats:
+            flat[i, 0] = epsp(flats)
+            twice, once = (
+                _changes(r, setup, flats, "regular", 1, gap=0.0, repeats=k * repeats)
+                for k in (2, 1)
+            )
+            flat[i, 1] = epsp_of(gain[i], twice - once)
+        for j, length in enumerate(wanted["gaps"]):
+            gap[i, j] = epsp(setup["conditions"], gap=length)
+        for j, length in enumerate(wanted["cycles"]):
+            phases = tuple(np.array(setup["phases"]) * length / sum(setup["phases"]))
+            cycle[i, j] = epsp(setup["conditions"], phases=phases)
+    order = [[_order_kept(e, mean) if np.isfinite(e).all() else np.nan for e in row]
+             for row in cycle]  # fmt: skip
+    chi2 = (((gap - mean) / sem) ** 2)[..., np.isfinite(mean)].sum(-1)
+    coords["flat_state"] = ["onset", "steady"]
+    coords["flat_rate"] = wanted["flats"]
+    coords["gap"] = [f"{length:g} ms" for length in wanted["gaps"]]
+    coords["cycle_length"] = [f"{length:g} ms" for length in wanted["cycles"]]
+    data["flat_epsp"] = (
+        ("rule", "flat_state", "flat_rate"), flat, "1",
+        "EPSP after windows of one rate: with silence between them, and of a train that goes on",
+    )  # fmt: skip
+    data["gap_epsp"] = (("rule", "gap", "condition"), gap, "1", "EPSP with other silences between")
+    data["gap_chi2"] = (("rule", "gap"), chi2, "1", "chi2 with that silence, the gain kept")
+    data["cycle_epsp"] = (("rule", "cycle_length", "condition"), cycle, "1", "EPSP, other cycles")
+    data["cycle_order"] = (
+        ("rule", "cycle_length"), np.reshape(order, cycle.shape[:2]), "1",
+        "1 where the order of conditions is kept",
+    )  # fmt: skip
 
 
 def _classical(setup, gain, chi2, mean, data, coords, say) -> None:
@@ -255,15 +320,15 @@ def _classical(setup, gain, chi2, mean, data, coords, say) -> None:
         say(f"classical: {key}")
         p = protocol(key)
         values = np.zeros((len(names), len(p.labels)))
-        leads = sorted({gate_lead(r) for r in setup["rules"].values()})
+        leads = sorted({gate_lead(r, WINDOW) for r in setup["rules"].values()})
         trains = {lead: p.trains(lead) for lead in leads}
         for i, r in enumerate(setup["rules"].values()):
-            change = np.array([r.dw(t).mean() for t in trains[gate_lead(r)]])
+            change = np.array([r.dw(t).mean() for t in trains[gate_lead(r, WINDOW)]])
             own[i, j] = best_gain(change, p.mean, p.sem)
-            values[i] = 1 + own[i, j] * change
+            values[i] = epsp_of(own[i, j], change)
             z = (values[i] - p.mean) / p.sem
             score[i, j], share[i, j] = (z**2).mean(), (np.abs(z) <= 2).mean()
-            fixed = np.maximum(1 + gain[i] * change, 0.0)
+            fixed = epsp_of(gain[i], change)
             frozen[i, j] = (((fixed - p.mean) / p.sem) ** 2).mean()
         null[j] = (((1 - p.mean) / p.sem) ** 2).mean()
         dim = f"{key}_condition"
@@ -292,7 +357,7 @@ def _forms(setup, data, coords, say) -> None:
     for i, key in enumerate(keys):
         r = setup["rules"][key]
         for j, rate in enumerate(rates):
-            lead = 10.0 * round(gate_lead(r) / 10.0)
+            lead = 10.0 * round(gate_lead(r, WINDOW) / 10.0)
             trains = window_trains(
                 (rate, rate), (rate, rate), kind="poisson", gap=0.0, repeats=3, lead=lead,
                 n_trial=setup["form_trials"], seed=7,

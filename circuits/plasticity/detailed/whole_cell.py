@@ -605,7 +605,8 @@ def _collect(conditions, seeds, run, pres, steps, lead, period, half, n_windows,
     if rule is not None:
         dw = [float(rule(a * ms, b * ms)) for a, b in zip(pres, run.spikes, strict=True)]
         data["dw"] = (("condition", "seed"), np.reshape(dw, shape), {"units": "1"})
-        data["epsp"] = ("condition", 1.0 + gain * np.reshape(dw, shape).mean(1), {"units": "1"})
+        epsp = np.maximum(1.0 + gain * np.reshape(dw, shape).mean(1), 0.0)  # no weight below 0
+        data["epsp"] = ("condition", epsp, {"units": "1"})
     return xr.Dataset(
         data,
         coords={

@@ -3,8 +3,9 @@
 Spike traces x (pre) and y (post) give the calcium drive C = x y, which is passed on through
 calmodulin M, CaMKII P and DAPK1 D, each a first-order stage. The synapse learns from P - D, read
 
-- ``difference``: dw = P - k_D D when a theta gate opens;
-- ``ratio``: dw = (P - k_D D) / (P + D + theta) at the gate;
+- ``ratio``: dw = (P - k_D D) / (P + D + theta) when a theta gate opens, at the share ``gate`` of
+  the cycle; the synapse of the circuit;
+- ``difference``: dw = P - k_D D at the gate;
 - ``latch``: at every spike the synapse notes the ratio as it will be a time ``lead`` later; when D
   has fallen to a share ``fall`` of its running maximum, the last note becomes dw, and the maximum
   counts anew from the next spike.
@@ -45,11 +46,12 @@ class KinaseRule(Rule):
     name : str
     table : ParameterTable
         ``tau_x``, ``tau_y`` traces; ``tau_M``, ``tau_P``, ``tau_D`` cascade; ``unit`` firing rate
-        at which the mean of a trace is 1; ``k_D``, ``theta`` readout; ``lead``; ``fall``.
+        at which the mean of a trace is 1; ``k_D``, ``theta`` readout; ``gate``, share of the
+        cycle at which a gated readout is read; ``lead``, ``fall`` of the latch.
     readout : {"ratio", "difference", "latch"}
     """
 
-    readout: str = "difference"
+    readout: str = "ratio"
 
     def __post_init__(self) -> None:
         """Check the readout and the parameters."""
@@ -58,6 +60,11 @@ class KinaseRule(Rule):
             raise InputError(f"kinase readout '{self.readout}'{nearest(self.readout, READOUTS)}")
         if not self._value("unit") > 0:
             raise InputError(f"{self.table.path}: [{self.table.name}] unit must be > 0")
+        if self.gated and not 0 < self._value("gate") <= 1:
+            gate = self._value("gate")
+            raise InputError(
+                f"{self.table.path}: [{self.table.name}] gate = {gate:g}: valid: above 0, at most 1"
+            )
 
     @property
     def taus(self) -> tuple[float, float, float, float]:
@@ -72,9 +79,13 @@ class KinaseRule(Rule):
         return 1.0 / (self._ms("tau_x") * unit), 1.0 / (self._ms("tau_y") * unit)
 
     @property
-    def lead(self) -> float:
-        """Time from the readout to the end of the window (gate) or to the note (latch), ms."""
-        return self._ms("lead")
+    def gated(self) -> bool:
+        """Whether the synapse is read at a gate, not timed by itself."""
+        return self.readout != "latch"
+
+    def gate_at(self, cycle: float) -> float:
+        """Return when in a cycle of that length (ms) the synapse is read, ms; ungated, its end."""
+        return super().gate_at(cycle) if self.gated else cycle
 
     def read(self, p, d):
         """Return dw from the levels of CaMKII and DAPK1; 0 where both are 0."""
@@ -182,7 +193,7 @@ class KinaseRule(Rule):
         tau_x, tau_y = self._ms("tau_x"), self._ms("tau_y")
         jump_x, jump_y = self.jumps
         check, fall = self._ms("check"), self._value("fall")
-        ahead = np.exp(-self.lead / taus)
+        ahead = np.exp(-self._ms("lead") / taus)
         note_p, note_d = weights[2] * ahead, weights[3] * ahead
         bare = replace(trains, gate=np.empty((trains.n_trial, 0)))
         time, kind = bare.merged()
@@ -365,7 +376,7 @@ class KinaseRule(Rule):
         cycle : Quantity [time]
             Theta cycle; the gate opens once in each.
         gate : Quantity [time], optional
-            Time of the gate in the cycle; ``cycle - lead`` by default.
+            Time of the gate in the cycle; by default at the share of it that the table has.
         bin : Quantity [time]
             Bin of the binned form; ``cycle`` and ``gate`` must be multiples of it.
         lr : float or str
@@ -390,8 +401,8 @@ class KinaseRule(Rule):
             For a gate outside the cycle or off the bins, or the latch in the binned form.
         """
         cycle_ms, bin_ms = float(cycle / ms), float(bin / ms)
-        gate_ms = cycle_ms - self.lead if gate is None else float(gate / ms)
-        if not 0 <= gate_ms < cycle_ms:
+        gate_ms = self.gate_at(cycle_ms) if gate is None else float(gate / ms)
+        if self.gated and not 0 <= gate_ms < cycle_ms:
             raise InputError(f"gate at {gate_ms:g} ms lies outside the cycle of {cycle_ms:g} ms")
         if form not in FORMS:
             raise InputError(f"form '{form}'{nearest(form, FORMS)}")
@@ -484,7 +495,7 @@ class KinaseRule(Rule):
     def _latch_code(self, form, neuron, space, tag, rate, bounds):
         """Self-timed: the note at spikes, the check on a clock that decays the traces itself."""
         taus, weights = impulse_weights(self.taus)
-        lead = self.lead
+        lead = self._ms("lead")
         model, _ = self._trace_code(space, tag)
         if form == "clock":
             model = model.replace("(event-driven)", "(clock-driven)")
@@ -574,14 +585,14 @@ class KinaseRule(Rule):
         )
 
 
-def kinase(name: str = "difference") -> KinaseRule:
+def kinase(name: str = "ratio") -> KinaseRule:
     """Return the kinase rule with one of its parameter sets.
 
     Parameters
     ----------
-    name : {"difference", "ratio", "latch", "joint"}
+    name : {"ratio", "difference", "latch", "joint"}
         The readout with its own set; ``joint`` is the latch with the set that was fitted to several
-        protocols together. ``difference`` is the one circuits use by default.
+        protocols together. ``ratio`` is the synapse of the circuit.
 
     Returns
     -------

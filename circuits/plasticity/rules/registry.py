@@ -17,8 +17,8 @@ from circuits.plasticity.rules.stdp import stdp
 __all__ = ["RULES", "WHY", "rule"]
 
 RULES: dict[str, Callable[[], Rule]] = {
-    "kinase_difference": partial(kinase, "difference"),
     "kinase_ratio": partial(kinase, "ratio"),
+    "kinase_difference": partial(kinase, "difference"),
     "kinase_latch": partial(kinase, "latch"),
     "kinase_joint": partial(kinase, "joint"),
     "pair_song": partial(stdp, "pair_song"),
@@ -34,8 +34,8 @@ RULES: dict[str, Callable[[], Rule]] = {
 }
 
 WHY = {
-    "kinase_difference": "Reads CaMKII minus DAPK1 near the end of the window: a derivative.",
-    "kinase_ratio": "The same derivative divided by its level.",
+    "kinase_ratio": "Reads CaMKII minus DAPK1 over their sum near the end: a bounded derivative.",
+    "kinase_difference": "The same derivative without the sum: grows with the square of the rate.",
     "kinase_latch": "The same ratio, noted at spikes and committed when DAPK1 falls.",
     "kinase_joint": "The self-timed form with eight constants fitted to four protocols together.",
     "pair_song": "Sums over spike pairs, of which the two orders of the halves have the same.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ __all__ = [
     "attach",
     "learning_rate",
     "soft_bounded",
+    "table_rows",
     "tables",
 ]
 
@@ -32,6 +33,11 @@ _TABLES = Path(__file__).parent / "tables"
 def tables(name: str) -> Mapping[str, ParameterTable]:
     """Return the parameter tables of the file ``tables/<name>.toml``."""
     return MappingProxyType(load_tables(_TABLES / f"{name}.toml"))
+
+
+def table_rows(table: ParameterTable) -> list[dict]:
+    """Return the constants of a synapse as both reports print them."""
+    return [asdict(table.parameter(key)) for key in table]
 
 
 @dataclass(frozen=True)
@@ -225,6 +231,14 @@ class Rule:
 
     def _value(self, key: str) -> float:
         return self.table.parameter(key).value
+
+    def gate_at(self, cycle: float) -> float:
+        """Return when a circuit reads the rule in a cycle of that length (ms), ms.
+
+        A rule without a gate of its own integrates all the time and is read with the kinases.
+        """
+        table = self.table if "gate" in tuple(self.table) else tables("kinase")["ratio"]
+        return cycle * table.parameter("gate").value
 
     def with_values(self, **values):
         """Return the rule with other parameter values; InputError for an unknown name."""

@@ -29,7 +29,7 @@ def ds(run):
     matplotlib.use("Agg")
     small = copy.deepcopy(run)
     small["protocol"] |= {"start_phases": 2, "trials": 10}
-    small["rules"]["names"] = ["kinase_difference", "kinase_ratio", "pair_song", "btsp"]
+    small["rules"]["names"] = ["kinase_ratio", "kinase_difference", "pair_song", "btsp"]
     small["robustness"] = {"rules": ["kinase_difference", "kinase_ratio"], "start_phases": 1}
     small["classical"]["protocols"] = ["stdp_window", "paired_recordings"]
     small["forms"] |= {"rates": [30], "trials": 2, "bins": ["10 ms", "5 ms"]}
@@ -65,11 +65,15 @@ def test_best_rival_leaves_the_kinase_rules_out(ds):
 
 
 def test_figures_come_with_title_and_caption(ds):
-    made = figures(ds)
-    assert len(made) == 8
+    first, *made = figures(ds)
+    assert len(made) == 9
     for title, caption, figure in made:
         assert title and caption and figure.axes
     assert len({title for title, _, _ in made}) == len(made)
+    title, caption, figure, (columns, rows) = first
+    assert figure is None and columns[:2] == ["name", "value"]
+    assert ["gate", "0.95"] in [row[:2] for row in rows]
+    assert "theta, gate" in caption and "kinase: ratio" in caption
     plt.close("all")
 
 
@@ -92,6 +96,7 @@ def test_a_bench_without_rivals_still_has_its_figures(run):
     alone["classical"] = {"protocols": ["stdp_window"]}
     alone["forms"] = {"rules": ["kinase_ratio"], "rates": [30], "trials": 2}
     alone["predictions"] = {"conditions": [], "halves": []}
+    alone["derivative"] = {}
     made = figures(run_bench(validate(alone)))
-    assert len(made) == 5
+    assert len(made) == 6
     plt.close("all")

@@ -22,7 +22,7 @@ def test_gate_opens_once_in_the_cycles_that_learn(learning_run):
     arrays, _ = arrays_of(baseline, learning_run.cycle, 3)
     open_at = np.flatnonzero(arrays["learning"]) * BIN_MS
     # a cycle of warm-up and one of the block before
-    assert open_at.tolist() == [280.0, 380.0]
+    assert open_at.tolist() == [295.0, 395.0]
     assert set(arrays["learning"]) == {0.0, 4.0}
     assert not arrays_of(off, learning_run.cycle, 3)[0]["learning"].any()
 

@@ -1,5 +1,9 @@
 """The synapse of the circuit is the rule of the bench."""
 
+import json
+import tomllib
+from pathlib import Path
+
 import brian2
 import numpy as np
 import pytest
@@ -7,9 +11,12 @@ import pytest
 from analysis.data import schema
 from circuits.driver.inputs import arrays_of
 from circuits.engine.arrays import synapse_order
-from circuits.plasticity.learning import EFFICACIES, efficacy
+from circuits.plasticity.bench.run import gate_lead
+from circuits.plasticity.learning import EFFICACIES, Learning, efficacy
 from circuits.plasticity.rules.kinase import kinase
+from circuits.plasticity.rules.rule import table_rows
 from circuits.plasticity.rules.trains import SpikeTrains
+from circuits.runfiles.bench import validate
 from circuits.runfiles.model import BIN_MS
 from tests.circuits.learning_runs import simulated
 
@@ -43,7 +50,7 @@ def recomputed(run, ds, seed=3, axon=1.0):
     trains = SpikeTrains(
         pre, post, np.tile(gate, (n, 1)), np.empty((n, 0, 2)), cycle.duration * 1e3 + 50
     )
-    rule = kinase("difference")
+    rule = kinase()
     p, d = rule.levels(trains)
     w = arrays[f"{name}.w"][part].copy()
     for k in range(gate.size):
@@ -71,6 +78,41 @@ def test_compiled_synapse_is_the_rule_of_the_bench(small):
     start, before, training, test = ds["weight"].values[0, 0]
     assert np.array_equal(start, before) and np.array_equal(training, test)
     check_against_bench(small, ds)
+
+
+def test_circuit_and_bench_read_one_row(trained):
+    """Every constant and the gate, of the code, of the run files and of what the reports print."""
+    row = kinase().table
+    code = Learning().code()
+    for key in ("tau_x", "tau_y", "k_D", "theta"):
+        assert code.namespace[f"{key.replace('k_D', 'kD')}_rule"] == row[key]
+    runs = Path(__file__).resolve().parents[3] / "runs"
+    bench = validate(tomllib.loads((runs / "jang2026.toml").read_text()))
+    assert bench["rules"]["kinase_ratio"] == kinase()
+    for cycle in (100.0, 200.0, 300.0):
+        lead = cycle - Learning().gate_at(cycle, BIN_MS)
+        assert lead == pytest.approx(gate_lead(kinase(), cycle))
+    tables = [table for path in sorted(runs.glob("*.toml")) for table in plasticity_tables(path)]
+    assert len(tables) > 20
+    for table in tables:
+        assert not {"values", "gate"} & set(table)
+        rule = table.get("rule", "kinase_ratio")
+        assert rule == "kinase_ratio" or not rule.startswith("kinase")
+    printed = json.loads(trained.attrs["synapse"])
+    assert printed == {"kinase_ratio": table_rows(row)}
+
+
+def plasticity_tables(path):
+    """Tables ``plasticity`` of a run file and of its conditions."""
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    return [
+        d["plasticity"] for d in (document, *document.get("condition", [])) if "plasticity" in d
+    ]
+
+
+def test_report_prints_a_gate_of_its_own():
+    row = {r["name"]: r for r in Learning(gate=80.0).synapse(100.0)}
+    assert (row["gate"]["value"], row["gate"]["mark"]) == (0.8, "D")
 
 
 @pytest.mark.parametrize("name", EFFICACIES)

@@ -93,7 +93,7 @@ def test_conditions_share_a_program_unless_the_synapses_differ(write):
         "lesion": "lesions = ['TRC->*', 'V2.L6CT->TRC']", "pacing": "pacing.shuffled = true",
         "projections": "plasticity.projections = ['*.L6CT->TRC']",
         "rule": "plasticity.rule = 'pair_song'",
-        "values": "plasticity.values.k_D = 1.0",
+        "values": "plasticity.values.k_D = 1.1",
         "own": "plasticity.own = { 'V2.*' = { factor = 0.5, start = 0.2, gain = 3 } }",
         "lag": "plasticity.lag = '20 ms'", "onset": "plasticity.timing = 'onset'",
     }  # fmt: skip

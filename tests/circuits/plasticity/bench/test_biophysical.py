@@ -16,7 +16,7 @@ CONDITIONS = ["25-50", "50-25"]
 
 def small_bench():
     """Return the part of the bench's Dataset that `extend` needs, with two windows."""
-    rules = ["kinase_difference"]
+    rules = ["kinase_ratio"]
     return xr.Dataset(
         {
             "epsp": (("rule", "train", "condition"), np.full((1, 1, 2), 1.1)),
@@ -50,7 +50,7 @@ def extended():
 
 
 def test_the_detailed_synapse_is_one_more_rule(extended):
-    assert list(extended["rule"].values) == ["kinase_difference", "glun2b"]
+    assert list(extended["rule"].values) == ["kinase_ratio", "glun2b"]
     epsp = extended["epsp"].sel(rule="glun2b", train="regular")
     assert float(epsp.sel(condition="25-50")) > float(epsp.sel(condition="50-25"))
     assert np.isfinite(extended["epsp_prediction"].sel(rule="glun2b")).all()

@@ -10,7 +10,7 @@ from brian2 import ms
 
 from cells.parameters import InputError
 from circuits.plasticity.bench.protocols import PROTOCOLS, protocol, theta_gates
-from circuits.plasticity.bench.run import best_gain, run_bench
+from circuits.plasticity.bench.run import best_gain, epsp_of, run_bench
 from circuits.plasticity.rules.registry import RULES, WHY, rule
 from circuits.plasticity.rules.trains import spike_trains, window_trains
 from circuits.runfiles.bench import validate
@@ -27,11 +27,12 @@ def run():
 def small(run):
     small = copy.deepcopy(run)
     small["protocol"] |= {"start_phases": 4, "trials": 40}
-    small["rules"]["names"] = ["kinase_difference", "kinase_ratio", "pair_song", "btsp"]
+    small["rules"]["names"] = ["kinase_ratio", "kinase_difference", "pair_song", "btsp"]
     small["robustness"] = {"rules": ["kinase_difference"], "start_phases": 2}
     small["classical"]["protocols"] = ["stdp_window", "plateau_pairing"]
     small["forms"] = {"rules": ["kinase_difference"], "rates": [30], "trials": 4}
     small["predictions"] = {"conditions": [{"pre": [25, 50], "post": [50, 50]}], "halves": []}
+    small["derivative"] |= {"flats": [25, 100], "cycles": ["200 ms", "300 ms"]}
     return small
 
 
@@ -69,17 +70,18 @@ def test_chi2_follows_from_the_epsp(ds):
 
 def test_gain_is_the_least_squares_one_and_is_frozen(ds, small):
     r = rule("kinase_ratio")
+    lead = 200.0 - r.gate_at(200.0)
     dw = []
     for rates in small["protocol"]["rates"]:
-        trains = window_trains(rates, rates, lead=r.lead, n_phase=4)
+        trains = window_trains(rates, rates, lead=lead, n_phase=4)
         dw.append(r.dw(trains).mean())
     weight = np.sqrt(1 / ds["published_sem"].values ** 2)
     g = np.linalg.lstsq(
         (np.array(dw) * weight)[:, None], (ds["published_mean"].values - 1) * weight, rcond=None
     )[0][0]
     assert float(ds["gain"].sel(rule="kinase_ratio")) == pytest.approx(g)
-    one = window_trains((25, 50), (25, 50), kind="jittered", lead=r.lead, n_phase=4, seed=2)
-    two = window_trains((25, 50), (25, 50), kind="jittered", lead=r.lead, n_phase=4, seed=1)
+    one = window_trains((25, 50), (25, 50), kind="jittered", lead=lead, n_phase=4, seed=2)
+    two = window_trains((25, 50), (25, 50), kind="jittered", lead=lead, n_phase=4, seed=1)
     mean = 1 + g * (r.dw(one).mean() + r.dw(two).mean()) / 2
     got = ds["epsp"].sel(rule="kinase_ratio", train="jittered", condition="25-50")
     assert float(got) == pytest.approx(mean)
@@ -87,13 +89,35 @@ def test_gain_is_the_least_squares_one_and_is_frozen(ds, small):
 
 def test_kinase_passes_and_its_lesion_fails(ds):
     """Without DAPK1 (k_D = 0) the rule only counts calcium and loses the experiment."""
-    assert float(ds["chi2"].sel(rule="kinase_difference", train="regular")) < 1
+    assert float(ds["chi2"].sel(rule="kinase_ratio", train="regular")) < 1
     mean, sem = ds["published_mean"].values, ds["published_sem"].values
     conditions = [(25, 50), (50, 25), (25, 25), (50, 50)]
-    lesion = rule("kinase_difference").with_values(k_D=0.0)
+    lesion = rule("kinase_ratio").with_values(k_D=0.0)
     dw = np.array([lesion.dw(window_trains(c, c, lead=10.0)).mean() for c in conditions])
     epsp = 1 + best_gain(dw, mean, sem) * dw
     assert (((epsp - mean) / sem) ** 2).sum() > 12
+
+
+def test_the_synapse_is_a_derivative(ds):
+    """Flat trains, silences, cycles: at the setting of the experiment they are the experiment."""
+    one = ds.sel(rule="kinase_ratio")
+    here = one["epsp"].sel(train="regular")
+    np.testing.assert_allclose(one["gap_epsp"].sel(gap="400 ms"), here)
+    np.testing.assert_allclose(one["cycle_epsp"].sel(cycle_length="200 ms"), here)
+    assert float(one["flat_epsp"].sel(flat_state="onset", flat_rate=25)) == pytest.approx(
+        float(here.sel(condition="25-25"))
+    )
+    assert (abs(one["flat_epsp"].sel(flat_state="steady") - 1) < 0.05).all()
+    assert float(one["gap_chi2"].sel(gap="0 ms")) < 3
+    assert (one["cycle_order"] == 1).all()
+    # without the competition flat trains of high rate do change the weight
+    plain = ds["flat_epsp"].sel(rule="kinase_difference", flat_state="onset", flat_rate=100)
+    assert float(plain) > 1.5
+    assert ds["flat_epsp"].sel(rule="pair_song").isnull().all()
+
+
+def test_no_epsp_is_negative():
+    np.testing.assert_array_equal(epsp_of(2.0, [-1.0, 0.0, 0.5]), [0.0, 1.0, 2.0])
 
 
 def test_btsp_needs_a_plateau(ds):
@@ -106,6 +130,7 @@ def test_same_seeds_same_numbers(small, ds):
     quick["rules"]["names"] = ["kinase_ratio"]
     quick["classical"]["protocols"] = ["stdp_window"]
     quick["robustness"] = {"rules": []}
+    quick["derivative"] = {}
     quick["forms"] = {"rules": ["kinase_ratio"], "rates": [30], "trials": 1}
     want = ds["epsp"].sel(rule=["kinase_ratio"])
     np.testing.assert_array_equal(run_bench(validate(quick), seeds=(1, 2))["epsp"], want)
@@ -150,7 +175,12 @@ def _change(run, path, value):
         (("parameters", "kinase_ratio"), {"tau_Q": "3 ms"}, "no parameter 'tau_Q'"),
         (("parameters", "kinase_ratio"), {"tau_P": "0 ms"}, "must be a number > 0"),
         (("parameters", "kinase_ratio"), {"tau_P": "3 mV"}, "dimension"),
-        (("parameters", "kinase_difference"), {"lead": "250 ms"}, "does not fit the cycle"),
+        (("parameters", "kinase_difference"), {"gate": 1.25}, "valid: above 0, at most 1"),
+        (("derivative", "flats"), [0], "must be a number > 0"),
+        (("derivative", "flats"), [20000], "above one spike per step"),
+        (("derivative", "gaps"), ["-1 ms"], "must be >= 0"),
+        (("derivative", "cycles"), ["0 ms"], "must be > 0"),
+        (("derivative", "rules"), ["kinase_ratios"], "did you mean 'kinase_ratio'"),
         (("published", "25-50"), {"mean": 1.4, "sem": 0.0, "n": 3}, "must be a number > 0"),
         (("published", "25-51"), {"mean": 1.4, "sem": 0.1, "n": 3}, "did you mean '25-50'"),
         (("experiment",), "circuit", "expected 'synapse'"),
@@ -177,6 +207,7 @@ def test_coinciding_constants_from_a_run_file_give_numbers(small):
     equal = {"tau_P": "40 ms", "tau_D": "40 ms", "tau_x": "80 ms", "tau_y": "80 ms"}
     same = _change(small, ("parameters", "kinase_difference"), equal)
     same["rules"]["names"] = ["kinase_difference"]
+    same["derivative"] = {}
     same["classical"]["protocols"] = ["stdp_window"]
     out = run_bench(validate(same))
     assert np.isfinite(out["epsp"]).all()
