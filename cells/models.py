@@ -6,6 +6,7 @@ cortical cells, for instance) differ in parameters alone and live in one NeuronG
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,7 @@ import numpy as np
 from brian2 import Equations
 from scipy.special import exprel
 
+from cells import checked
 from cells.currents import CURRENTS
 from cells.parameters import InputError, ParameterTable, load_tables, nearest
 
@@ -24,6 +26,7 @@ __all__ = [
     "CellClass",
     "CellModel",
     "Compartment",
+    "add_classes",
     "cell_class",
     "steady_state",
 ]
@@ -167,53 +170,77 @@ class CellClass:
     meaning: str
 
 
-# name: (model, excitatory, colour, meaning); colours after Paul Tol's colour-blind safe schemes
-_CLASSES = {
-    "L4": ("cortical", True, "#4477AA", "layer 4 spiny stellate cell"),
-    "L23": ("cortical", True, "#66CCEE", "layer 2/3 pyramid"),
-    "L5IB": ("intrinsic_burster", True, "#EE6677", "layer 5 intrinsically bursting pyramid"),
-    "L5RS": ("cortical", True, "#AA4499", "layer 5 regular-spiking pyramid"),
-    "L6CT": ("cortical", True, "#CCBB44", "layer 6 corticothalamic pyramid"),
-    "PV": ("cortical", False, "#777777", "parvalbumin fast-spiking interneuron"),
-    "SST": ("lts", False, "#332288", "somatostatin low-threshold-spiking interneuron"),
-    "TRC": ("relay", True, "#228833", "thalamic relay cell of the pulvinar"),
-    "TRN": ("reticular", False, "#882255", "cell of the thalamic reticular nucleus"),
-}  # fmt: skip
+_CLASS = {"model": checked.text, "excitatory": checked.flag, "colour": checked.text,
+          "meaning": checked.text}  # fmt: skip
 
 
-@cache
-def _tables() -> dict[str, ParameterTable]:
-    tables: dict[str, ParameterTable] = {}
-    for path in sorted(TABLES.glob("*.toml")):
-        tables.update(load_tables(path))
-    return tables
-
-
-@cache
-def _cell_classes() -> dict[str, CellClass]:
+def _classes_of(path: Path) -> dict[str, CellClass]:
+    """Read the cell classes of a table file; what is no parameter stands in the row ``class``."""
+    tables = load_tables(path, apart=("class",))
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
     classes = {}
-    for name, (model, excitatory, colour, meaning) in _CLASSES.items():
-        table = _tables()[name]
+    for name, table in tables.items():
+        where = f"{path.name}: [{name}]"
+        row = checked.keys(document[name].get("class", {}), _CLASS, f"{where} class")
+        for key, check in _CLASS.items():
+            if key not in row:
+                raise InputError(f"{where} class: no '{key}'")
+            check(row[key], f"{where} class {key}")
+        model = checked.one_of(row["model"], tuple(MODELS), f"{where} class model:", "model")
         needed = dict(MODELS[model].parameters)
         for key in needed:
             table.parameter(key)
         for key in table:
             if key not in needed:
-                raise InputError(f"{table.path}: [{name}] '{key}' is no parameter of the model"
+                raise InputError(f"{where} '{key}' is no parameter of the model"
                                  f" '{model}'{nearest(key, needed)}")  # fmt: skip
-        classes[name] = CellClass(name, MODELS[model], table, excitatory, colour, meaning)
+        classes[name] = CellClass(
+            name, MODELS[model], table, row["excitatory"], row["colour"], row["meaning"]
+        )
     return classes
 
 
-CELL_CLASSES = tuple(_CLASSES)
+#: Every cell class by name: those of the folder ``tables``, and what `add_classes` adds.
+CELL_CLASSES: dict[str, CellClass] = {}
+
+
+def add_classes(path: Path | str) -> tuple[str, ...]:
+    """Add the cell classes of a table file.
+
+    Parameters
+    ----------
+    path : path
+        TOML, as the files of ``cells/tables``: a table for each class, with a row ``class``
+        (model, excitatory, colour, meaning) and a row for each parameter of the model.
+
+    Returns
+    -------
+    tuple of str
+        Their names.
+
+    Raises
+    ------
+    InputError
+        For a row that is wrong or missing, or a class that is there already.
+    """
+    path = Path(path)
+    found = _classes_of(path)
+    for name in found:
+        if name in CELL_CLASSES and CELL_CLASSES[name] != found[name]:
+            raise InputError(f"{path.name}: there is already a cell class '{name}'")
+    CELL_CLASSES.update(found)
+    return tuple(found)
+
+
+for _path in sorted(TABLES.glob("*.toml")):
+    add_classes(_path)
 
 
 def cell_class(name: str) -> CellClass:
-    """Return a published cell class, e.g. ``cell_class("TRC")``; InputError names the nearest."""
-    try:
-        return _cell_classes()[name]
-    except KeyError:
-        raise InputError(f"unknown cell class '{name}'{nearest(name, CELL_CLASSES)}") from None
+    """Return a cell class, e.g. ``cell_class("TRC")``; InputError names the nearest."""
+    if name not in CELL_CLASSES:
+        raise InputError(f"unknown cell class '{name}'{nearest(name, CELL_CLASSES)}")
+    return CELL_CLASSES[name]
 
 
 @cache

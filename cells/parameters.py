@@ -235,13 +235,15 @@ def parse_quantity_like(value: Quantity, unit: Quantity) -> Quantity:
     return value
 
 
-def load_tables(path: Path | str) -> dict[str, ParameterTable]:
+def load_tables(path: Path | str, apart: Iterable[str] = ()) -> dict[str, ParameterTable]:
     """Read a table file.
 
     Parameters
     ----------
     path : path
         A TOML file of tables of parameters.
+    apart : iterable of str
+        Keys that are no parameters and are left out.
 
     Returns
     -------
@@ -264,6 +266,8 @@ def load_tables(path: Path | str) -> dict[str, ParameterTable]:
     for title, body in document.items():
         rows = []
         for key, row in body.items():
+            if key in apart:
+                continue
             where = f"{path.name}: [{title}] {key}"
             if not isinstance(row, dict):
                 raise InputError(f"{where}: expected a table with {', '.join(_FIELDS)}")

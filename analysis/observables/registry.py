@@ -48,6 +48,14 @@ class Observable:
         """Names of the keyword arguments."""
         return tuple(inspect.signature(self.function).parameters)[1:]
 
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """The keyword arguments, with their defaults."""
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        return tuple(
+            p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters
+        )
+
 
 #: Every observable by name.
 OBSERVABLES: dict[str, Observable] = {}

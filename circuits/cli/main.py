@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
     params.add_argument("--format", choices=("md", "csv"), default="md")
 
+    observables = commands.add_parser(
+        "observables", help="every observable: unit, arguments, meaning"
+    )
+    observables.add_argument("name", metavar="NAME", nargs="?", help="only names that contain it")
+    commands.add_parser("manipulations", help="every manipulation: targets, value, meaning")
     commands.add_parser("doctor", help="what works here, and what to do about the rest")
     return parser
 
@@ -196,6 +201,30 @@ def _params(arguments) -> int:
     return 0
 
 
+def _observables(arguments) -> int:
+    from analysis.data.schema import AnalysisError, nearest
+    from analysis.observables import OBSERVABLES
+
+    wanted = arguments.name or ""
+    found = [one for name, one in sorted(OBSERVABLES.items()) if wanted in name]
+    if not found:
+        raise AnalysisError(f"no observable '{wanted}'{nearest(wanted, OBSERVABLES)}")
+    for one in found:
+        unit = "" if one.unit == "1" else f" [{one.unit}]"
+        print(f"{one.name}({', '.join(one.signature)}){unit}\n    {one.meaning}")
+    return 0
+
+
+def _manipulations(arguments) -> int:
+    from circuits.manipulations import VERBS
+
+    for verb in VERBS.values():
+        keys = ", ".join(verb.takes)
+        print(f"{verb.name}: {', '.join(verb.targets)}{f'; {keys}' if keys else ''}")
+        print(f"    {verb.meaning}")
+    return 0
+
+
 def _doctor(arguments) -> int:
     from circuits.cli.doctor import print_report
 
@@ -203,7 +232,8 @@ def _doctor(arguments) -> int:
 
 
 _COMMANDS = {"list": _list, "run": _run, "report": _report, "compare": _compare,
-             "params": _params, "doctor": _doctor}  # fmt: skip
+             "params": _params, "observables": _observables, "manipulations": _manipulations,
+             "doctor": _doctor}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

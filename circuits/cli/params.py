@@ -18,6 +18,7 @@ _TABLES = (
     "cells/tables",
     "circuits/synapses/tables",
     "circuits/stimuli",
+    "circuits/manipulations",
     "circuits/plasticity",
     "circuits/plasticity/rules/tables",
     "circuits/plasticity/detailed/tables",
@@ -57,7 +58,7 @@ def parameters() -> Iterator[Row]:
     """Yield every parameter: cells, receptors, release, input, plasticity, then the anatomy."""
     for folder in _TABLES:
         for path in sorted((_ROOT / folder).glob("*.toml")):
-            for name, table in load_tables(path).items():
+            for name, table in load_tables(path, apart=("class",)).items():
                 for p in table.parameters:
                     yield Row(
                         path.stem, name, p.name, f"{p.value:g}", p.unit, p.meaning, p.source, p.mark

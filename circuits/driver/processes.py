@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from circuits.driver.interrupt import handle_interrupts
 from circuits.driver.progress import Progress
 from circuits.engine.project import DeviceError
+from circuits.runfiles.extensions import load_extensions
 
 __all__ = ["in_processes"]
 
@@ -20,9 +21,10 @@ __all__ = ["in_processes"]
 _simulate = _shares = None
 
 
-def _start_worker(simulate, shares) -> None:
+def _start_worker(simulate, shares, extensions) -> None:
     global _simulate, _shares
     _simulate, _shares = simulate, shares
+    load_extensions(extensions, "extensions")
     # an interrupt reaches the parent, which then ends its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     handle_interrupts(signal.SIGTERM, error=SystemExit)
@@ -48,6 +50,7 @@ def in_processes(
     n: int,
     progress: Progress,
     done_one: Callable[[int, list], None],
+    extensions: Sequence[str] = (),
 ) -> list:
     """Simulate in several processes at a time.
 
@@ -63,6 +66,8 @@ def in_processes(
         Of all jobs together.
     done_one : callable
         Called with the number of a job and its result when it is done.
+    extensions : sequence of str
+        Files that each process loads.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def in_processes(
     # numpy's own threads would only fight over the cores
     kept = {k: os.environ.get(k) for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     os.environ.update(dict.fromkeys(kept, "1"))
-    pool = ProcessPoolExecutor(n, context, _start_worker, (simulate, shares))
+    pool = ProcessPoolExecutor(n, context, _start_worker, (simulate, shares, list(extensions)))
     try:
         futures = {pool.submit(_work, k, *job): k for k, job in enumerate(jobs)}
         pending = set(futures)

@@ -11,6 +11,7 @@ import xarray as xr
 from cells.parameters import InputError
 from circuits.driver import store
 from circuits.runfiles.criteria import measurable
+from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.model import Run
 
 __all__ = ["check_criteria", "evaluate", "rebuild_report", "write_report"]
@@ -124,6 +125,7 @@ def rebuild_report(folder: Path | str) -> Path:
             ds.load()
     else:
         ds = schema.load(folder)
+    load_extensions(info["run"].get("extensions", ()), f"{folder / 'run.json'}: extensions")
     criteria = info["run"].get("criteria", [])
     if conditions := info.get("conditions"):
         named = info["run"].get("condition") or [{"name": conditions[0]}]

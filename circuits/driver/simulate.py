@@ -86,7 +86,9 @@ def simulate(
             progress.note(f"{run.name}: {names}: {run.cycle.duration:g} s{each} in {wall:.1f} s")
 
     if n > 1:
-        found = in_processes(simulate_copies, work, n, progress, done_one)
+        found = in_processes(
+            simulate_copies, work, n, progress, done_one, run.document.get("extensions", ())
+        )
     else:
         found = []
         for k, (runs, own) in enumerate(work):

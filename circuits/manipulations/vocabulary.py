@@ -21,7 +21,7 @@ from cells.parameters import InputError, load_tables, nearest
 from circuits.anatomy.spec import CircuitSpec, Population
 from circuits.manipulations.model import Change, Course, Manipulation
 
-__all__ = ["VERBS", "Verb", "changes", "silence_table"]
+__all__ = ["VERBS", "Verb", "changes", "silence_table", "verb", "with_courses"]
 
 PACING, STIMULUS = "pacing", "stimulus"
 
@@ -57,7 +57,13 @@ class Verb:
 VERBS: dict[str, Verb] = {}
 
 
-def _verb(*targets, unit=None, default=None, takes=("value", "positions", "share")):
+def verb(*targets, unit=None, default=None, takes=("value", "positions", "share")):
+    """Register the decorated function as what can be done to ``targets``; see `Verb`.
+
+    Its docstring begins with what it does. It takes the `Change` so far, the `Manipulation` and the
+    names that its target matches, and returns a `Change`.
+    """
+
     def register(make):
         name = make.__name__.removesuffix("_")
         meaning = (make.__doc__ or "").splitlines()[0]
@@ -73,7 +79,8 @@ def silence_table():
     return load_tables(Path(__file__).parent / "silence.toml")["silence"]
 
 
-def _with(change: Change, courses: Iterable[Course]) -> Change:
+def with_courses(change: Change, courses: Iterable[Course]) -> Change:
+    """Return a change that lets some more variables vary."""
     return replace(change, courses=(*change.courses, *courses))
 
 
@@ -82,7 +89,7 @@ def _whole(m: Manipulation) -> bool:
     return m.when.always and not m.positions and m.share == 1
 
 
-@_verb("population", "input", "projection", takes=("positions", "share"))
+@verb("population", "input", "projection", takes=("positions", "share"))
 def silence(change, m, names):
     """Keep cells from firing (by a chloride conductance), inputs too, or synapses from acting."""
     courses = []
@@ -96,10 +103,10 @@ def silence(change, m, names):
             courses.append(Course(name, "rate", 0.0, m))
         else:
             courses.append(Course(name, "g_silence", float(silence_table()["g"]), m))
-    return _with(change, courses)
+    return with_courses(change, courses)
 
 
-@_verb("input", "projection")
+@verb("input", "projection")
 def scale(change, m, names):
     """Multiply the conductance of synapses, or the rate of inputs, by the value."""
     if m.value < 0:
@@ -110,10 +117,10 @@ def scale(change, m, names):
             spec = spec.scaled(name, m.value)
         return replace(change, spec=spec)
     variable = "released" if "->" in names[0] else "rate"
-    return _with(change, [Course(name, variable, m.value, m) for name in names])
+    return with_courses(change, [Course(name, variable, m.value, m) for name in names])
 
 
-@_verb("projection", takes=("share",))
+@verb("projection", takes=("share",))
 def shuffle(change, m, names):
     """Deal the synapses of all target cells, or of a share, anew among them; in-degrees stay."""
     if not m.when.always:
@@ -124,13 +131,13 @@ def shuffle(change, m, names):
     return replace(change, spec=spec)
 
 
-@_verb("population", unit=pA)
+@verb("population", unit=pA)
 def inject(change, m, names):
     """Inject a constant current into the soma."""
-    return _with(change, [Course(name, "I_inject", m.value * 1e-12, m) for name in names])
+    return with_courses(change, [Course(name, "I_inject", m.value * 1e-12, m) for name in names])
 
 
-@_verb("population", default=1.0, takes=("value", "parameter", "positions", "share"))
+@verb("population", default=1.0, takes=("value", "parameter", "positions", "share"))
 def block(change, m, names):
     """Block a membrane current (key 'parameter', such as I_h), or a share (the value) of it."""
     if not 0 <= m.value <= 1:
@@ -139,7 +146,7 @@ def block(change, m, names):
     for name in names:
         conductances = _conductances(change.spec.population(name), m.parameter)
         courses += [Course(name, g, 1 - m.value, m) for g in conductances]
-    return _with(change, courses)
+    return with_courses(change, courses)
 
 
 def _conductances(population: Population, current: str) -> list[str]:
@@ -160,7 +167,7 @@ def _conductances(population: Population, current: str) -> list[str]:
     return found
 
 
-@_verb("population", "projection", takes=("value", "parameter", "positions", "share"))
+@verb("population", "projection", takes=("value", "parameter", "positions", "share"))
 def change(change, m, names):
     """Multiply a parameter of a membrane, or U of release, (key 'parameter') by the value."""
     if m.value < 0:
@@ -172,16 +179,16 @@ def change(change, m, names):
         if m.parameter not in valid:
             raise InputError(f"parameter: '{name}' has no '{m.parameter}'"
                              f"{nearest(m.parameter, valid)}")  # fmt: skip
-    return _with(change, [Course(name, m.parameter, m.value, m) for name in names])
+    return with_courses(change, [Course(name, m.parameter, m.value, m) for name in names])
 
 
-@_verb("projection", takes=("positions", "share"))
+@verb("projection", takes=("positions", "share"))
 def freeze(change, m, names):
     """Keep the weights of plastic synapses."""
     fixed = [p.name for p in change.spec.projections if p.name in names and not p.plastic]
     if fixed:
         raise InputError(f"'{fixed[0]}' is not plastic in the anatomy")
-    return _with(change, [Course(name, "factor", 0.0, m) for name in names])
+    return with_courses(change, [Course(name, "factor", 0.0, m) for name in names])
 
 
 def _paced(change, m):
@@ -190,50 +197,50 @@ def _paced(change, m):
     return replace(change, pacing=(*change.pacing, m))
 
 
-@_verb(PACING, takes=("value",))
+@verb(PACING, takes=("value",))
 def shift(change, m, names):
     """Let the rhythm come so many cycles later."""
     return _paced(change, m)
 
 
-@_verb(PACING, takes=("value",))
+@verb(PACING, takes=("value",))
 def jitter(change, m, names):
     """Shift the rhythm of every cycle by a number drawn with this s.d., in cycles."""
     return _paced(change, m)
 
 
-@_verb(PACING, takes=())
+@verb(PACING, takes=())
 def skip(change, m, names):
     """Keep the rhythmic inputs silent."""
     rhythmic = [p.name for p in change.spec.populations if p.is_input and p.rate > 0]
     if not rhythmic:
         raise InputError("no input population has a rhythm (rate > 0)")
-    return _with(change, [Course(name, "rate", 0.0, m) for name in rhythmic])
+    return with_courses(change, [Course(name, "rate", 0.0, m) for name in rhythmic])
 
 
 def _shown(change, m):
     return replace(change, stimulus=(*change.stimulus, m))
 
 
-@_verb(STIMULUS, takes=())
+@verb(STIMULUS, takes=())
 def omit(change, m, names):
     """Show nothing: the relay cells of the LGN fire as in uniform light."""
     return _shown(change, m)
 
 
-@_verb(STIMULUS, takes=("shown",))
+@verb(STIMULUS, takes=("shown",))
 def replace_(change, m, names):
     """Show something else (key 'stimulus')."""
     return _shown(change, m)
 
 
-@_verb(STIMULUS, takes=())
+@verb(STIMULUS, takes=())
 def repeat(change, m, names):
     """Show the cycle before again."""
     return _shown(change, m)
 
 
-@_verb(STIMULUS, unit=ms, takes=("value",))
+@verb(STIMULUS, unit=ms, takes=("value",))
 def delay(change, m, names):
     """Show everything so much later."""
     return _shown(change, m)
@@ -260,13 +267,12 @@ def changes(spec: CircuitSpec, manipulations: Iterable[Manipulation]) -> Change:
     for m in manipulations:
         if m.what not in VERBS:
             raise InputError(f"unknown manipulation '{m.what}'{nearest(m.what, VERBS)}")
-        verb = VERBS[m.what]
-        names = _matching(found.spec, m.target, verb)
-        found = verb.make(found, m, names)
+        done = VERBS[m.what]
+        found = done.make(found, m, _matching(found.spec, m.target, done))
     return found
 
 
-def _matching(spec: CircuitSpec, target: str, verb: Verb) -> tuple[str, ...]:
+def _matching(spec: CircuitSpec, target: str, done: Verb) -> tuple[str, ...]:
     """Return the names of one kind that a target stands for; InputError if it cannot be one."""
     if target in (PACING, STIMULUS):
         kind, names = target, (target,)
@@ -277,15 +283,15 @@ def _matching(spec: CircuitSpec, target: str, verb: Verb) -> tuple[str, ...]:
         known = [p.name for p in spec.populations]
         names = tuple(fnmatch.filter(known, target))
         kinds = {"input" if spec.population(name).is_input else "population" for name in names}
-        fitting = [k for k in kinds if k in verb.targets]
+        fitting = [k for k in kinds if k in done.targets]
         kind = fitting[0] if fitting else next(iter(kinds), "population")
         if len(fitting) < 2:
             names = tuple(n for n in names if spec.population(n).is_input == (kind == "input"))
     if not names:
         raise InputError(f"target: unknown '{target}'{nearest(target, [*known, PACING, STIMULUS])}")
-    if kind not in verb.targets:
-        raise InputError(f"target: '{verb.name}' cannot be done to {_NOUNS[kind]} ('{target}');"
-                         f" but to {' or '.join(_NOUNS[t] for t in verb.targets)}")  # fmt: skip
+    if kind not in done.targets:
+        raise InputError(f"target: '{done.name}' cannot be done to {_NOUNS[kind]} ('{target}');"
+                         f" but to {' or '.join(_NOUNS[t] for t in done.targets)}")  # fmt: skip
     return names
 
 

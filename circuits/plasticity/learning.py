@@ -180,18 +180,12 @@ class Learning:
             If the rule has no such form.
         """
         chosen = self.chosen_rule()
-        options = {"lr": f"{LEARNING_RATE}(t)*factor", "tag": TAG, "bounds": self.bounds}
-        if self.rule.startswith("kinase") or self.rule == "bcm":
-            options["traces"] = "synapse"
         try:
-            code = chosen.brian2(**options)
-        except TypeError:  # it wants its learning rate as a number
-            code = None
-        if code is None or code.pre_model or code.post_model or code.learn_dt is not None:
-            raise InputError(
-                f"rule: '{self.rule}' cannot learn in a circuit: it needs all of its state in the"
-                " synapse and no clock of its own"
-            )
+            code = chosen.in_circuit(lr=f"{LEARNING_RATE}(t)*factor", bounds=self.bounds, tag=TAG)
+        except InputError as error:
+            raise InputError(f"rule: {error}") from None
+        if code.pre_model or code.post_model or code.learn_dt is not None:
+            raise InputError(f"rule: '{self.rule}' has state outside of the synapse, or a clock")
         return code
 
     @property

@@ -18,7 +18,7 @@ __all__ = ["validate"]
 
 _TOP = ("experiment", "name", "claim", "source", "protocol", "published", "predictions", "rules",
         "parameters", "robustness", "derivative", "classical", "forms", "criteria")  # fmt: skip
-_ELSEWHERE = ("glun2b", "whole_cell", "devices", "seeds", "seed")
+_ELSEWHERE = ("extensions", "glun2b", "whole_cell", "devices", "seeds", "seed")
 _KEYS = {
     "protocol": ("rates", "cycle", "phases", "gap", "repeats", "trains", "jitter", "start_phases",
                  "trials", "step"),

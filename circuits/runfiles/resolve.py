@@ -13,6 +13,7 @@ from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
 from circuits.runfiles.catalogue import find_run, read_run
 from circuits.runfiles.conditions import condition_names, conditions_of, learns
 from circuits.runfiles.criteria import criteria_of, measurable
+from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.model import Cycle, Run
 from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
 
@@ -69,6 +70,10 @@ def resolve(
         if value is not None:
             document[key] = list(value) if key == "seeds" and not isinstance(value, str) else value
     document.setdefault("name", path.stem)
+    if "extensions" in document:
+        document["extensions"] = load_extensions(
+            document["extensions"], f"{begin} extensions", path.parent
+        )
     if experiment == "synapse":
         return _resolve_synapse(document, path, cycles, conditions)
     checked.keys(document, (*ONCE, *AGAIN), path.name)

@@ -35,7 +35,8 @@ CIRCUITS = {
         "analysis.measures", "analysis.observables", "analysis.verdicts", "analysis.report",
     },
     "circuits.cli": {
-        "cells", "circuits.anatomy", "circuits.engine", "circuits.runfiles", "circuits.driver",
+        "cells", "circuits.anatomy", "circuits.engine", "circuits.manipulations",
+        "circuits.runfiles", "circuits.driver", "analysis.data", "analysis.observables",
         "analysis.verdicts",
     },
 }  # fmt: skip

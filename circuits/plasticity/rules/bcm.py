@@ -21,6 +21,7 @@ from brian2.units import Quantity, ms
 
 from cells.parameters import InputError, nearest
 from circuits.plasticity.rules.integral import TraceIntegral
+from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, learning_rate, soft_bounded, tables
 from circuits.plasticity.rules.trains import SpikeTrains
 
@@ -108,6 +109,10 @@ class BCMRule(Rule):
             theta = theta + slide * (y[k] ** 2 / scale - theta)
         return gain * out * step / 1000.0
 
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule as a circuit takes it; see `Rule.in_circuit`."""
+        return self.brian2(lr=lr, bounds=bounds, tag=tag, traces="synapse")
+
     def brian2(
         self,
         *,
@@ -175,3 +180,9 @@ class BCMRule(Rule):
 def bcm() -> BCMRule:
     """Return the BCM rule with its default parameters."""
     return BCMRule("bcm", tables("bcm")["bcm"])
+
+
+register(
+    "bcm", bcm,
+    "Depends on the rates of the moment; the order of the halves leaves only trace tails.",
+)  # fmt: skip

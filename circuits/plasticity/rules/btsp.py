@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, tables
 from circuits.plasticity.rules.trains import SpikeTrains
 
@@ -127,3 +128,9 @@ class BTSPRule(Rule):
 def btsp() -> BTSPRule:
     """Return the rule with the parameters of the published network model."""
     return BTSPRule("btsp", tables("btsp")["btsp"])
+
+
+register(
+    "btsp", btsp,
+    "Needs a plateau potential, and the experiment has none.",
+)  # fmt: skip

@@ -9,6 +9,7 @@ code of the paper (mgraupe/CalciumBasedPlasticityModel).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +17,7 @@ from brian2.units import Quantity, ms
 from scipy.special import erf
 
 from cells.parameters import InputError, nearest
+from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, tables
 from circuits.plasticity.rules.trains import POST, PRE, SpikeTrains
 
@@ -152,3 +154,17 @@ def calcium(name: str = "hippocampal_slices") -> CalciumRule:
     if name not in CALCIUM_SETS:
         raise InputError(f"calcium set '{name}'{nearest(name, CALCIUM_SETS)}")
     return CalciumRule(f"calcium_{name}", tables("calcium")[name])
+
+
+register(
+    "calcium_hippocampal_slices", partial(calcium, "hippocampal_slices"),
+    "Counts the time above thresholds, whenever it is spent.",
+)  # fmt: skip
+register(
+    "calcium_hippocampal_cultures", partial(calcium, "hippocampal_cultures"),
+    "Counts the time above thresholds, whenever it is spent.",
+)  # fmt: skip
+register(
+    "calcium_cortical_slices", partial(calcium, "cortical_slices"),
+    "Counts the time above thresholds, whenever it is spent.",
+)  # fmt: skip

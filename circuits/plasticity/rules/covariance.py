@@ -20,6 +20,7 @@ from brian2.units import Quantity, ms
 
 from cells.parameters import InputError, nearest
 from circuits.plasticity.rules.integral import TraceIntegral
+from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, tables
 from circuits.plasticity.rules.trains import SpikeTrains
 
@@ -67,6 +68,10 @@ class CovarianceRule(Rule):
         end = trains.duration + 5 * max(self._ms("tau_x"), self._ms("tau_y"))
         return trains.sweeps * self._value("eta") * self.integral.up_to(trains, [end])[:, 0]
 
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule as a circuit takes it; see `Rule.in_circuit`."""
+        return self.brian2(lr=lr, bounds=bounds, tag=tag)
+
     def brian2(
         self,
         *,
@@ -105,3 +110,9 @@ class CovarianceRule(Rule):
 def covariance() -> CovarianceRule:
     """Return the covariance rule with its default parameters."""
     return CovarianceRule("covariance", tables("covariance")["covariance"])
+
+
+register(
+    "covariance", covariance,
+    "Both sides change together in every condition, so the covariance is positive.",
+)  # fmt: skip

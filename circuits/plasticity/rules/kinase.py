@@ -18,6 +18,7 @@ O'Reilly 2026, arXiv 2606.08720. Jang et al. 2026, doi:10.64898/2026.06.05.73048
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -26,6 +27,7 @@ from brian2.units import Quantity, ms
 
 from cells.parameters import InputError, nearest
 from circuits.plasticity.rules.cascade import impulse_weights, step_matrices
+from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, learning_rate, soft_bounded, tables
 from circuits.plasticity.rules.trains import GATE, POST, PRE, SpikeTrains
 
@@ -356,6 +358,10 @@ class KinaseRule(Rule):
         names = ("pre_trace", "post_trace", "calcium", "calmodulin", "CaMKII", "DAPK1")
         return dict(zip(names, out, strict=True))
 
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule as a circuit takes it; see `Rule.in_circuit`."""
+        return self.brian2(lr=lr, bounds=bounds, tag=tag, traces="synapse")
+
     def brian2(
         self,
         *,
@@ -602,3 +608,21 @@ def kinase(name: str = "ratio") -> KinaseRule:
     if name not in sets:
         raise InputError(f"kinase rule '{name}'{nearest(name, sets)}")
     return KinaseRule(f"kinase_{name}", sets[name], "latch" if name == "joint" else name)
+
+
+register(
+    "kinase_ratio", partial(kinase, "ratio"),
+    "Reads CaMKII minus DAPK1 over their sum near the end: a bounded derivative.",
+)  # fmt: skip
+register(
+    "kinase_difference", partial(kinase, "difference"),
+    "The same derivative without the sum: grows with the square of the rate.",
+)  # fmt: skip
+register(
+    "kinase_latch", partial(kinase, "latch"),
+    "The same ratio, noted at spikes and committed when DAPK1 falls.",
+)  # fmt: skip
+register(
+    "kinase_joint", partial(kinase, "joint"),
+    "The self-timed form with eight constants fitted to four protocols together.",
+)  # fmt: skip

@@ -199,6 +199,9 @@ class PlasticityRule(Protocol):
     def brian2(self, **options) -> BrianCode:
         """Return the rule as Brian2 strings."""
 
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule as Brian2 strings with all of its state in the synapse."""
+
     def with_values(self, **values) -> PlasticityRule:
         """Return the rule with other parameter values."""
 
@@ -247,3 +250,25 @@ class Rule:
     def brian2(self, **options) -> BrianCode:
         """Raise InputError: this rule has no Brian2 form."""
         raise InputError(f"rule '{self.name}' has no Brian2 form; it is for the bench only")
+
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule as Brian2 strings with all of its state in the synapse.
+
+        Parameters
+        ----------
+        lr : str
+            Expression of the learning rate.
+        bounds : float
+            Exponent of the bounds of the weight, see `soft_bounded`.
+        tag : str
+            End of the names of its variables and constants.
+
+        Raises
+        ------
+        InputError
+            Where a rule cannot be put so, as here.
+        """
+        raise InputError(
+            f"'{self.name}' cannot learn in a circuit: it needs all of its state in the synapse and"
+            " no clock of its own"
+        )

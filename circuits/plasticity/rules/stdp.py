@@ -10,11 +10,13 @@ Pfister & Gerstner 2006, doi:10.1523/JNEUROSCI.1425-06.2006.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 
 from cells.parameters import InputError, nearest
+from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, learning_rate, soft_bounded, tables
 from circuits.plasticity.rules.trains import POST, PRE, SpikeTrains
 
@@ -54,6 +56,10 @@ class TripletRule(Rule):
             s[:2] += pre
             s[2:] += post
         return out * trains.sweeps
+
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule as a circuit takes it; see `Rule.in_circuit`."""
+        return self.brian2(lr=lr, bounds=bounds, tag=tag)
 
     def brian2(self, *, lr: float | str = 1.0, bounds="soft", tag="stdp") -> BrianCode:
         """Return the rule as Brian2 strings, all traces event-driven and in the synapse.
@@ -102,3 +108,21 @@ def stdp(name: str = "pair_song") -> TripletRule:
     if name not in STDP_SETS:
         raise InputError(f"STDP set '{name}'{nearest(name, STDP_SETS)}")
     return TripletRule(name, tables("stdp")[name])
+
+
+register(
+    "pair_song", partial(stdp, "pair_song"),
+    "Sums over spike pairs, of which the two orders of the halves have the same.",
+)  # fmt: skip
+register(
+    "pair_bi_poo", partial(stdp, "pair_bi_poo"),
+    "Sums over spike pairs, of which the two orders of the halves have the same.",
+)  # fmt: skip
+register(
+    "triplet_visual", partial(stdp, "triplet_visual"),
+    "Grows with rate; its 114-ms trace tells the orders apart only slightly.",
+)  # fmt: skip
+register(
+    "triplet_hippocampus", partial(stdp, "triplet_hippocampus"),
+    "Grows with rate; the orders differ only at the border of the halves.",
+)  # fmt: skip
