@@ -16,6 +16,7 @@ from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 from circuits.anatomy.spec import CircuitSpec, Projection
 from circuits.anatomy.topography import log_weights, positions_of
+from circuits.engine.draws import delays, first_weights
 from circuits.engine.equations import COURSES, ONE, ZERO, column
 from circuits.engine.noise import draw_keys
 from circuits.engine.plan import COPY, Plan, group_of
@@ -204,15 +205,13 @@ def draw_arrays(
 
             put("i", sources.ravel() + offsets[p.source])
             put("j", np.repeat(np.arange(n_target), k) + offsets[p.target])
-            delay = p.delay + p.delay_sd * rng.standard_normal(n)
-            put("delay", np.clip(delay, max(0.3, 0.2 * p.delay), 3 * p.delay) * 1e-3)
+            put("delay", delays(p, rng.standard_normal(n)) * 1e-3)
             for name in RELEASE_PARAMETERS:
                 put(name, np.full(n, float(release_class(p.release)[name])))
             gain = 1.0
             if s.plastic:
                 own = learning.of(p.name)
-                weight = own["start"] + own["start_sd"] * rng.standard_normal(n)
-                put("w", np.clip(weight, min(0.1 * own["start"], 0.01), 1))
+                put("w", first_weights(own, rng.standard_normal(n)))
                 put("factor", np.full(n, own["factor"]))
                 gain = own["gain"]
             shares = dict(p.receptors)

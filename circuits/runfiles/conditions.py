@@ -9,6 +9,7 @@ from brian2 import ms
 from cells import checked
 from cells.integration import METHODS
 from cells.parameters import InputError
+from circuits.engine.draws import check_draws
 from circuits.engine.planner import make_plan
 from circuits.runfiles.blocks import blocks_of, check_blocks, pacing_of
 from circuits.runfiles.circuit import changed_circuit, stimulus_and_circuit
@@ -105,6 +106,7 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    check_draws(spec, plan, None if trained else learning, at)
     return Condition(
         name, meaning, spec, plan, stimulus, regular, tuple(settings["lesions"]), blocks, learning,
         trained, pacing, manipulated,
