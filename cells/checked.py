@@ -43,7 +43,9 @@ def keys(value, valid: Iterable[str], where: str) -> Mapping:
 def one_of(value, valid: Sequence[str], where: str, what: str) -> str:
     """Return one of the valid names; ``what`` is what they are names of."""
     if value not in valid:
-        raise InputError(f"{where}: unknown {what} '{value}'{nearest(value, valid)}")
+        raise InputError(
+            f"{where.removesuffix(':')}: unknown {what} '{value}'{nearest(value, valid)}"
+        )
     return value
 
 

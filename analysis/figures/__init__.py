@@ -1,1 +1,1 @@
-"""Figures: the circuit diagram, circuit runs, learning runs, the synapse bench."""
+"""Figures: the circuit diagram, circuit runs, learning runs, rate networks, the synapse bench."""

@@ -17,7 +17,7 @@ from analysis.measures.phases import (
     windows_of,
 )
 
-__all__ = ["SCORES", "add_scores", "block_means", "scored"]
+__all__ = ["SCORES", "add_scores", "block_means", "masked_pearson", "scored"]
 
 
 #: Variables that `add_scores` adds, each (condition, seed, block, cycle).
@@ -37,8 +37,8 @@ _SAME = 0.999
 """Correlation above which two cycles show the same stimulus."""
 
 
-def _masked_pearson(a, b, seen):
-    """Pearson over the last axis where ``seen``; and if ``b`` has variance there."""
+def masked_pearson(a, b, seen):
+    """Return Pearson over the last axis where ``seen``; and if ``b`` has variance there."""
     n = seen.sum(-1)
 
     def centred(x):
@@ -144,8 +144,8 @@ def add_scores(
     minus, now, before = (np.nan_to_num(x) for x in (minus, now, before))
 
     score = dict.fromkeys(SCORES)
-    score["r_pred"], defined = _masked_pearson(minus, now, seen)
-    score["r_persist"], _ = _masked_pearson(before, now, seen)
+    score["r_pred"], defined = masked_pearson(minus, now, seen)
+    score["r_persist"], _ = masked_pearson(before, now, seen)
     difference = _unit_rms(minus, seen) - _unit_rms(now, seen)
     error = (difference**2).sum(-1) / np.maximum(seen.sum(-1), 1)
     score["prediction_error"] = np.where(defined, error, np.nan)

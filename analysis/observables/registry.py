@@ -80,7 +80,7 @@ def find(name: str, arguments: Mapping | None = None, experiment: str | None = N
     ----------
     name : str
     arguments : mapping, optional
-    experiment : {"circuit", "synapse"}, optional
+    experiment : {"circuit", "rate", "synapse"}, optional
         Only one of this experiment.
 
     Raises

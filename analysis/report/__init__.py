@@ -1,1 +1,1 @@
-"""The report page: what it shows of circuit runs, learning runs and the synapse bench."""
+"""The report page: circuit runs, learning runs, rate networks and the synapse bench."""

@@ -28,8 +28,10 @@ def check_criteria(run: Run) -> None:
     from analysis import observables
     from analysis.data import schema
 
-    names = [p.name for p in run.conditions[0].spec.populations] if run.conditions else []
-    blocks = [block.name for block in run.conditions[0].blocks] if run.conditions else []
+    names, blocks = [], []
+    if run.experiment == "circuit":
+        names = [p.name for p in run.conditions[0].spec.populations]
+        blocks = [block.name for block in run.conditions[0].blocks]
     for criterion in run.criteria:
         where = f"{run.file}: criterion '{criterion['id']}'"
         arguments = criterion.get("args") or {}
@@ -88,6 +90,11 @@ def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path
 
         extra = figures(ds)
         ds = None
+    elif info.get("experiment") == "rate":
+        from analysis.report.rates import sections
+
+        extra = sections(ds)
+        ds = None
     return page.write_report(ds, verdicts, info, path, extra)
 
 
@@ -120,7 +127,7 @@ def rebuild_report(folder: Path | str) -> Path:
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{folder / 'run.json'}: not JSON ({error})") from None
-    if info.get("experiment") == "synapse":
+    if info.get("experiment", "circuit") != "circuit":
         with xr.open_dataset(folder / "result.nc", engine="h5netcdf", decode_times=False) as ds:
             ds.load()
     else:

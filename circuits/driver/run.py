@@ -103,6 +103,10 @@ def run_file(
     clock = time.perf_counter()
     if run.experiment == "synapse":
         _finish(run, folder, started, clock, progress, *_run_bench(run, progress))
+    elif run.experiment == "rate":
+        from circuits.driver.rates import run_rate
+
+        _finish(run, folder, started, clock, progress, *run_rate(run, jobs=jobs, progress=progress))
     elif build_only or not device.is_here():
         _build_only(run, folder, progress)
     elif device.keeps_state:
@@ -151,7 +155,7 @@ def _describe(run: Run, info: Mapping) -> dict:
         "versions": store.versions(),
         "run": run.document,
     }
-    if run.conditions:
+    if run.experiment == "circuit":
         changed = {(c, k): v for c, k, v in run.conditions[0].spec.cells}
         described["cycle"] = asdict(run.cycle)
         described["cells_SI"] = {

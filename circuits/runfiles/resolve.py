@@ -19,7 +19,7 @@ from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, comp
 
 __all__ = ["resolve"]
 
-EXPERIMENTS = ("circuit", "synapse")
+EXPERIMENTS = ("circuit", "rate", "synapse")
 
 
 def resolve(
@@ -70,6 +70,11 @@ def resolve(
         if value is not None:
             document[key] = list(value) if key == "seeds" and not isinstance(value, str) else value
     document.setdefault("name", path.stem)
+    if experiment == "rate":
+        from circuits.runfiles.rates import resolve_rate
+
+        refused = {"size": size, "cycles": cycles, "replicas": replicas}
+        return resolve_rate(document, path.name, conditions, refused)
     if "extensions" in document:
         document["extensions"] = load_extensions(
             document["extensions"], f"{begin} extensions", path.parent

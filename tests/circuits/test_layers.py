@@ -23,15 +23,18 @@ CIRCUITS = {
         "cells", "circuits.synapses", "circuits.anatomy", "circuits.manipulations",
         "circuits.plasticity",
     },
+    "circuits.rates": {"cells", "circuits.plasticity.rules", "circuits.plasticity.bench"},
+    "circuits.rates.experiments": {"cells", "circuits.stimuli", "circuits.rates"},
     "circuits.runfiles": {
         "cells", "circuits.synapses", "circuits.stimuli", "circuits.anatomy",
         "circuits.manipulations", "circuits.plasticity", "circuits.plasticity.rules",
-        "circuits.plasticity.bench", "circuits.engine",
+        "circuits.plasticity.bench", "circuits.rates", "circuits.rates.experiments",
+        "circuits.engine",
     },
     "circuits.driver": {
         "cells", "circuits.stimuli", "circuits.anatomy", "circuits.manipulations",
         "circuits.plasticity", "circuits.plasticity.bench", "circuits.engine", "circuits.runfiles",
-        "analysis.data",
+        "circuits.rates.experiments", "analysis.data",
         "analysis.measures", "analysis.observables", "analysis.verdicts", "analysis.report",
     },
     "circuits.cli": {

@@ -39,7 +39,7 @@ def data_file(name: str) -> Path:
         If it is found neither in the source tree nor with the installed run files.
     """
     places = (
-        Path(__file__).resolve().parents[2] / "runs" / "data",
+        Path(__file__).resolve().parents[3] / "runs" / "data",
         Path(sys.prefix) / "share" / "pulvinar" / "runs" / "data",
     )
     for place in places:

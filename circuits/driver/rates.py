@@ -1,0 +1,90 @@
+"""Running the conditions of a run file of rate networks."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+
+import xarray as xr
+
+from circuits.driver.processes import in_processes
+from circuits.driver.progress import Progress
+from circuits.rates.experiments.kinds import KINDS
+from circuits.runfiles.model import Run
+from circuits.runfiles.rates import RateCondition
+
+__all__ = ["run_condition", "run_rate"]
+
+
+def run_condition(
+    conditions: Sequence[RateCondition], seeds: Sequence[int], progress=None
+) -> list[xr.Dataset]:
+    """Run conditions one after another, the networks of all seeds together.
+
+    Parameters
+    ----------
+    conditions : sequence of RateCondition
+    seeds : sequence of int
+    progress : callable, optional
+        Called with the share that is done and the seconds so far.
+    """
+    found, began = [], time.perf_counter()
+    for k, condition in enumerate(conditions):
+
+        def say(share, k=k):
+            if progress is not None:
+                progress((k + share) / len(conditions), time.perf_counter() - began)
+
+        found.append(KINDS[condition.kind].run(condition.tables, seeds, say))
+    return found
+
+
+def run_rate(run: Run, *, jobs: int | None = None, progress: Progress | None = None):
+    """Run every condition of a run file.
+
+    Parameters
+    ----------
+    run : Run
+        From `circuits.runfiles.rates.resolve_rate`.
+    jobs : int, optional
+        Processes at a time; default one for each core. A single one runs in this process.
+    progress : Progress, optional
+
+    Returns
+    -------
+    ds : Dataset
+        What the kind measures, with dims ``condition`` and ``seed``; NaN where a condition has
+        fewer layers or epochs than another.
+    info : dict
+        Wall times (s).
+    """
+    progress = progress or Progress()
+    began = time.perf_counter()
+    n = min(jobs or os.cpu_count() or 1, len(run.conditions))
+    progress.begin(f"{run.name}: {len(run.conditions)} conditions, {len(run.seeds)} seeds")
+    work = [([condition], {"seeds": run.seeds}) for condition in run.conditions]
+
+    def done_one(number, found):
+        if not progress.terminal:
+            seconds = time.perf_counter() - began
+            progress.note(f"{run.name}: {run.conditions[number].name} ({seconds:.0f} s)")
+
+    if n > 1:
+        found = in_processes(run_condition, work, n, progress, done_one)
+    else:
+        found = []
+        for k, (conditions, options) in enumerate(work):
+
+            def within(share, elapsed, k=k):
+                if math.isfinite(share):
+                    progress.update((k + share) / len(work))
+
+            found.append(run_condition(conditions, progress=within, **options))
+            done_one(k, found[-1])
+    names = xr.DataArray([c.name for c in run.conditions], dims="condition", name="condition")
+    ds = xr.concat([pack[0] for pack in found], names, join="outer", data_vars="all",
+                   combine_attrs="override")  # fmt: skip
+    ds.attrs |= {"kind": run.conditions[0].kind, "experiment": "rate"}
+    return ds, {"wall_s": {"runs": round(time.perf_counter() - began, 2)}, "jobs": n}

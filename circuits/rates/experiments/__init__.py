@@ -1,0 +1,1 @@
+"""What run files of rate networks do: one kind of experiment in each file."""

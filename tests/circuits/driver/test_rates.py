@@ -1,0 +1,154 @@
+"""Run files of rate networks, from the file to the folder: every kind, small."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from analysis.observables import by_condition, evaluate
+from cells.parameters import InputError
+from circuits.driver.report import rebuild_report
+from circuits.driver.run import run_file
+
+BEGIN = 'experiment = "rate"\nname = "small"\nseeds = [1, 2]\n'
+
+
+def done(tmp_path, text, **options):
+    (tmp_path / "small.toml").write_text(BEGIN + text)
+    folder = run_file(tmp_path / "small.toml", out=tmp_path / "out", jobs=1, **options)
+    with xr.open_dataset(folder / "result.nc", engine="h5netcdf", decode_times=False) as ds:
+        return ds.load(), folder
+
+
+def test_figure_1_learns_from_the_difference_of_its_phases(tmp_path):
+    ds, folder = done(tmp_path, '''
+kind = "figure1"
+cycle = { count = 6, step_ms = 1.0 }
+[[condition]]
+name = "learns"
+[[condition]]
+name = "does not"
+training = { lr = 0.0 }
+[[criteria]]
+id = "left"
+claim = "less is left"
+observable = "figure1_left"
+condition = "learns"
+max = 0.5
+''')  # fmt: skip
+    assert json.loads((folder / "verdicts.json").read_text())[0]["holds"] is True
+    for name in ("minus", "plus"):
+        last = ds[name].sel(unit="output").isel(cycle=-1)
+        first = ds[name].sel(unit="output").isel(cycle=0)
+        np.testing.assert_allclose(last.sel(condition="does not"), first.sel(condition="does not"))
+    np.testing.assert_allclose(ds["plus"].sel(unit="output"), 0.9, atol=1e-3)
+    assert (by_condition(ds, "figure1_gap") < 2e-3).all()
+    page = (folder / "report.html").read_text()
+    assert page.count("Two phases") >= 2 and "<img" in page
+    (folder / "report.html").unlink()
+    assert (rebuild_report(folder) / "report.html").is_file()
+
+
+def test_training_is_measured_by_condition_and_seed(tmp_path):
+    ds, folder = done(tmp_path, '''
+kind = "training"
+task = { name = "xor" }
+network = { hidden = [4] }
+training = { epochs = 400, batch = 0, lr = 5.0, until = true, every = 10 }
+rule = { name = "chl" }
+[[condition]]
+name = "CHL"
+[[condition]]
+name = "backprop"
+rule = { name = "backprop" }
+''')  # fmt: skip
+    assert (by_condition(ds, "rate_solved") == 1).all()
+    assert (by_condition(ds, "rate_epochs") < 400).all()
+    one = ds.isel(condition=1, seed=0)
+    assert evaluate(one, "rate_cosine", reference="feedforward") == pytest.approx(1)
+    assert evaluate(one, "rate_signature", carrier="error", term="prediction") == pytest.approx(-1)
+    assert "By condition" in (folder / "report.html").read_text()
+
+
+def test_alignment_and_depth_have_a_row_for_each_number_of_layers(tmp_path):
+    ds, _ = done(tmp_path, '''
+kind = "alignment"
+network = { width = 8, depths = [1, 2] }
+training = { epochs = 1 }
+rule = { name = "chl" }
+gradient = { patterns = 30, between = true }
+''')  # fmt: skip
+    assert ds["cosine_settled"].notnull().sum("layer").isel(
+        condition=0, seed=0
+    ).values.tolist() == [2, 3]
+    # the rule is itself a clamp, the last strength that it is compared with
+    np.testing.assert_allclose(ds["nudge_cosine"].isel(beta=-1), 1, atol=1e-3)
+    np.testing.assert_allclose(ds["displacement"].isel(depth=0, layer=[0, 1]), 1, atol=0.05)
+    ds, _ = done(tmp_path, '''
+kind = "depth"
+network = { width = 8, depths = [1, 2] }
+training = { epochs = 1, lr = [1.0, 2.0] }
+rule = { name = "predictive_coding", skip = 1 }
+gradient = { patterns = 30 }
+''')  # fmt: skip
+    assert ds["energy"].notnull().sum("layer").isel(condition=0, seed=0).values.tolist() == [2, 3]
+
+
+def test_identities_are_judged(tmp_path):
+    ds, folder = done(tmp_path, '''
+kind = "identities"
+[[condition]]
+name = "delta"
+identity = { name = "generec_delta" }
+[[criteria]]
+id = "delta"
+claim = "GeneRec is the delta rule at the output"
+observable = "identity_error"
+condition = "delta"
+max = 1e-10
+''')  # fmt: skip
+    assert json.loads((folder / "verdicts.json").read_text())[0]["holds"] is True
+    assert (ds["identity_error"] < 1e-10).all()
+
+
+def test_a_moving_photograph_is_predicted_beside_a_ridge_and_a_shift(tmp_path):
+    ds, _ = done(tmp_path, '''
+kind = "prediction"
+stimulus = { cycles = 60, test_cycles = 16 }
+training = { epochs = 4, batch = 1, lr = 0.5 }
+rule = { name = "generec" }
+''')  # fmt: skip
+    r = {s: by_condition(ds, "rate_prediction", source=s) for s in ds["source"].values}
+    assert (r["shift"] > 0.9).all()  # what is predictable is what moves on
+    assert (r["ridge"] > r["persistence"]).all()
+    # right after a jump there is nothing to predict from
+    assert ds["prediction"].isnull().any("channel").any("cycle").all()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('kind = "trainings"', ": unknown kind 'trainings'"),
+        ('rule = { name = "chll" }', "rule 'chll'"),
+        ('rule = { name = "chl", sied = 2 }', "sied"),
+        ('task = { name = "digit" }', "digit"),
+        ("network = { hidden = [0] }", "0 is below 1"),
+        ('kind = "depth"\ntraining = { lr = [1.0] }', "one for each"),
+        ('device = "cpp"', "device"),
+        ('condition = [{ name = "a", rul = 1 }]', "rul"),
+        ('criteria = [{ id = "a", claim = "b", observable = "r_pred", min = 0 }]', "observable"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_one_line(tmp_path, text, line):
+    with pytest.raises(InputError) as error:
+        done(tmp_path, text)
+    assert line in str(error.value) and not set("\n") & set(str(error.value))
+    assert "::" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_that_mean_nothing_are_refused(tmp_path):
+    for option in ({"size": "tiny"}, {"cycles": 3}, {"replicas": 2}):
+        with pytest.raises(InputError, match=f"--{next(iter(option))}"):
+            done(tmp_path, "", **option)
