@@ -11,11 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from circuits.driver.interrupt import handle_interrupts, ignore_interrupts
-from circuits.runfiles import catalogue
+from circuits.runfiles import catalogue, provenance
 
 __all__ = ["entry", "main"]
 
 _FAILED, _INTERRUPTED = 2, 130
+
+
+class _Version(argparse.Action):
+    """Print the version, and the commit of a clone; git is asked only here."""
+
+    def __init__(self, **options):
+        super().__init__(nargs=0, **options)
+
+    def __call__(self, parser, *_):
+        found = provenance.commit()
+        changed = ", changed" if found.get("dirty") else ""
+        commit = f" (commit {found['commit'][:12]}{changed})" if found else ""
+        print(f"pulvinar {provenance.version()}{commit}")
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -23,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="pulvinar",
         description="A biophysical model of predictive learning in the V1 - V2 - pulvinar circuit.",
     )
+    parser.add_argument("--version", action=_Version, help="of the package, and the commit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     commands.add_parser("list", help="run files, their claims and their last verdicts")

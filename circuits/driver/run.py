@@ -21,6 +21,7 @@ from circuits.driver.progress import Progress
 from circuits.driver.report import check_criteria, evaluate, write_report
 from circuits.driver.simulate import simulate
 from circuits.engine.devices import DEVICES
+from circuits.runfiles import provenance
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve
 
@@ -150,9 +151,9 @@ def _describe(run: Run, info: Mapping) -> dict:
         "device": run.device,
         "seeds": list(run.seeds),
         "conditions": [c.name for c in run.conditions],
-        **store.commit(),
+        **provenance.commit(),
         **info,
-        "versions": store.versions(),
+        "versions": provenance.versions(),
         "run": run.document,
     }
     if run.experiment == "circuit":

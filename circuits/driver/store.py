@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
-import platform
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,18 +16,15 @@ import numpy as np
 import xarray as xr
 
 from cells.parameters import InputError
-from circuits.runfiles.catalogue import clone, out_folder
+from circuits.runfiles.catalogue import out_folder
 
 __all__ = [
     "check_writable",
     "new_folder",
     "run_folder",
-    "versions",
     "write_dataset",
     "write_json",
 ]
-
-_PACKAGES = ("brian2", "numpy", "scipy", "xarray", "h5netcdf", "matplotlib", "scikit-image")
 
 
 def run_folder(name: str, document: Mapping, out: Path | str | None = None) -> Path:
@@ -151,40 +145,3 @@ def write_dataset(path: Path, ds: xr.Dataset) -> None:
         file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-
-
-def versions() -> dict:
-    """Return what the numbers of a run depend on: packages, Python, compiler, machine, commit."""
-    found: dict = {}
-    for package in ("pulvinar", *_PACKAGES):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    found["python"] = platform.python_version()
-    found["machine"] = f"{platform.system()} {platform.machine()}"
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(
-            ["g++", "-dumpfullversion"], capture_output=True, text=True, timeout=20, check=True
-        )
-        found["g++"] = done.stdout.strip()
-    return found
-
-
-def commit() -> dict:
-    """Return ``commit`` and ``dirty`` of the clone; empty outside of one."""
-    root = clone()
-    if root is None or not (root / ".git").exists():
-        return {}
-
-    def git(*arguments) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True, text=True, timeout=20, check=True,
-        ).stdout.strip()  # fmt: skip
-
-    try:
-        return {
-            "commit": git("rev-parse", "HEAD"),
-            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return {}

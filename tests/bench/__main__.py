@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from circuits.anatomy.tables import SIZES
-from circuits.driver.store import commit
 from circuits.engine.project import cache_folder
+from circuits.runfiles.provenance import commit
 from tests.bench import measure, table
 from tests.bench.context import Context
 from tests.bench.measure import machine

@@ -14,7 +14,7 @@ import pytest
 from circuits.cli import main
 from circuits.cli.params import FIELDS, parameters
 from circuits.driver.progress import Progress, duration_text
-from circuits.runfiles import catalogue
+from circuits.runfiles import catalogue, provenance
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,7 +44,7 @@ def test_last_verdicts_are_those_of_the_newest_run(tmp_path, monkeypatch):
     assert catalogue.last_verdicts("x") == [{"id": "x-bbb"}]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["run", "--help"]])
 def test_looking_around_imports_nothing_heavy(arguments):
     code = (
         "import sys\n"
@@ -144,13 +144,17 @@ def test_durations_are_read_easily():
     assert [duration_text(s) for s in (3.2, 75, 3700)] == ["3 s", "1:15 min", "1:01 h"]
 
 
-def test_wheel_takes_every_run_file_along():
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    shared = document["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    files = [*(ROOT / "runs").glob("*.toml"), ROOT / "runs" / "data"]
-    for path in files:
-        name = path.relative_to(ROOT).as_posix()
-        assert shared.get(name) == f"share/pulvinar/{name}"
+def test_version_names_the_commit(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--version"])
+    words = capsys.readouterr().out.split()
+    assert stop.value.code == 0 and words[0] == "pulvinar"
+    assert words[1] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert provenance.commit().get("commit", "")[:12] in " ".join(words[2:])
+
+
+def test_citation_names_this_version():
+    assert f"\nversion: {provenance.version()}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 @pytest.mark.slow
@@ -185,7 +189,8 @@ def test_installed_wheel_finds_run_files_and_tables(tmp_path):
     ).stdout
     assert where.count(str(environment)) == 2
     assert "first_light" in pulvinar("list")
-    assert not (environment / "share" / "pulvinar" / "runs" / "out").exists()
+    brought = {p.name for p in (environment / "share" / "pulvinar" / "runs").iterdir()}
+    assert brought == {p.name for p in (ROOT / "runs").iterdir()} - {"out"}
     assert len(pulvinar("params", "--format", "csv").splitlines()) == 1 + len(list(parameters()))
     done = subprocess.run(
         [environment / "bin" / "pulvinar", "run", "first_light", "--size", "tyni"],

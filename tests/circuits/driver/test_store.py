@@ -8,6 +8,7 @@ import xarray as xr
 
 from cells.parameters import InputError
 from circuits.driver import store
+from circuits.runfiles import provenance
 
 
 def names(folder):
@@ -106,7 +107,7 @@ def test_folder_name_follows_the_parameters():
 
 
 def test_versions_name_what_numbers_depend_on():
-    found = store.versions()
+    found = provenance.versions()
     assert {"brian2", "numpy", "python", "machine"} <= set(found)
-    commit = store.commit()
+    commit = provenance.commit()
     assert not commit or (len(commit["commit"]) == 40 and isinstance(commit["dirty"], bool))
