@@ -5,13 +5,14 @@ STAMP := .venv/.installed
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test test-all lint replicate bench cuda-build clean
+.PHONY: help .venv run test test-all coverage lint replicate bench cuda-build clean
 
 help:
 	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
 	@echo "make test        set up, run the tests that take a few minutes"
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
-	@echo "make lint        ruff: rules and formatting"
+	@echo "make coverage    the tests of make test, and which lines they do not reach"
+	@echo "make lint        ruff: rules and formatting; mypy: no module has more errors than before"
 	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
 	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, alone on"
 	@echo "                 the machine; writes runs/results/bench/"
@@ -45,9 +46,13 @@ test: $(STAMP)
 test-all: $(STAMP) .venv/.cuda
 	$(BIN)/python -m pytest
 
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow and not cuda" --cov --cov-report=term-missing
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python .ci/ratchet.py
 
 replicate: $(STAMP)
 	@set -e; for file in runs/*.toml; do \
@@ -77,5 +82,5 @@ cuda-build: .venv/.cuda
 	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/cuda_build/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -58,7 +58,7 @@ def _text(value):
     return str(value)
 
 
-_VERDICT = {
+_VERDICT: dict = {
     "claim": "",
     "source": "",
     "observable": "",
@@ -139,12 +139,12 @@ def write_report(
     """
     path = Path(path)
     sections, shown_run, tables, headline = [], "", [], ""
-    if _is_circuit(ds) and is_learning(ds):
+    if ds is not None and _is_circuit(ds) and is_learning(ds):
         ds = ds if set(SCORES) <= set(ds.data_vars) else add_scores(ds)
         headline = headline_of(ds)
         sections += [Section(*section) for section in learning.sections(ds)]
         sections.append(Section(*constants_section(ds)))
-    if _is_circuit(ds):
+    if ds is not None and _is_circuit(ds):
         runs = schema.runs(ds)
         condition, seed = runs[0]
         single = schema.select(ds, condition=condition, seed=seed)

@@ -66,7 +66,7 @@ def figures(ds: xr.Dataset) -> list[tuple]:
     -------
     list of (title, caption, Figure) or (title, caption, None, table)
     """
-    out = [constants_section(ds)]
+    out: list[tuple] = [constants_section(ds)]
     with style():
         ax = plot_protocol(ds)
         out.append((

@@ -44,6 +44,17 @@ def _work(number, runs, options):
     return result
 
 
+def _end(pool, before) -> None:
+    """End the workers, who first end the programs that they have started."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in set(multiprocessing.active_children()) - before:
+        for _ in range(2):  # the pool swallows one that falls into the sending of a result
+            process.terminate()
+            process.join(5)
+        process.kill()
+        process.join(5)
+
+
 def in_processes(
     simulate: Callable,
     jobs: Sequence[tuple],
@@ -99,12 +110,10 @@ def in_processes(
         pool.shutdown()
         return results
     except BrokenProcessPool:
+        _end(pool, before)
         raise DeviceError("a worker process died; is there enough memory? try --jobs 1") from None
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-            process.join(10)
+        _end(pool, before)
         raise
     finally:
         for key, value in kept.items():

@@ -200,7 +200,7 @@ def _lesion(spec: CircuitSpec, name: str) -> CircuitSpec | None:
 def _cells(spec: CircuitSpec, table, where: str) -> CircuitSpec:
     changed = list(spec.cells)
     for name, changes in checked.table(table, where).items():
-        checked.one_of(name, CELL_CLASSES, where, "cell class")
+        checked.one_of(name, tuple(CELL_CLASSES), where, "cell class")
         parameters = cell_class(name).parameters
         here = f"{where} {name}"
         for key, value in checked.keys(changes, tuple(parameters), here).items():

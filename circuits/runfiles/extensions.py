@@ -65,6 +65,7 @@ def _import(path: Path, where: str) -> None:
     if known is not None and known.__file__ == str(path):
         return
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # of a path that ends in .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -45,7 +45,7 @@ def learning_of(
         return None, None
     checked.keys(table, _PLASTICITY, where)
     default = Learning()
-    values = {}
+    values: dict = {}
     for key in ("rule", "efficacy", "timing"):
         values[key] = checked.text(table.get(key, getattr(default, key)), f"{where} {key}")
     checked.one_of(values["rule"], tuple(RULES), f"{where} rule:", "rule")

@@ -135,10 +135,8 @@ def _picture(path: str):
 
     # by its path Pillow maps a file into memory, and a turned TIFF gets the wrong lines then
     with open(path, "rb") as stream, Image.open(stream) as file:
-        frames = ImageSequence.Iterator(file)
-        if file.format == "MPO":  # other pictures are previews of the first, or for the other eye
-            frames = [file]
-        for frame in frames:
+        # in an MPO other pictures are previews of the first, or for the other eye
+        for frame in [file] if file.format == "MPO" else ImageSequence.Iterator(file):
             yield _shown(ImageOps.exif_transpose(frame))
 
 

@@ -44,6 +44,15 @@ def test_the_headline_of_runs_without_test_or_training():
     assert "NOT predict" in learning.headline(silent)
 
 
+def test_what_any_outcome_would_explain_is_no_prediction(lesioned):
+    for lead, ending in (
+        (0.11, "phase predicts the plus phase."),
+        (0.09, "NOT predict the plus phase."),
+    ):
+        shuffled = (lesioned["r_pred"] - lead).assign_attrs(units="1")
+        assert learning.headline(lesioned.assign(r_shuffle=shuffled)).endswith(ending)
+
+
 def test_the_headline_is_about_what_was_never_trained_on():
     blocks = (("train", 16, True), ("seen", 16, False), ("unseen", 16, False),
               ("reversal", 16, True), ("last", 16, False))  # fmt: skip

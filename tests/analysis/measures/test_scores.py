@@ -36,6 +36,19 @@ def test_scores_are_those_counted_by_hand(learner):
         assert got["decode"] == (np.argmax(minus[c]) == np.argmax(outcome[c]))
 
 
+def test_stimuli_that_only_resemble_each_other_are_told_apart(learner):
+    site = learner["stimulus"].values.argmax(1)
+    distance = np.abs(np.arange(N_X) - site[:, None])
+    bump = 50 * np.exp(-((np.minimum(distance, N_X - distance) / 4.0) ** 2))
+    alike = np.corrcoef(bump)
+    assert 0.8 < alike[alike < 0.9999].max() < 0.999
+    raw = learner.drop_vars(list(scoring.SCORES))
+    stimulus = learner["stimulus"].copy(data=bump)
+    found = scoring.add_scores(raw.assign(stimulus=stimulus))
+    for name in ("decode", "decode_chance"):
+        np.testing.assert_array_equal(found[name].values, learner[name].values)
+
+
 def test_scores_of_all_runs_are_those_of_each_run(learner):
     runs = {(c, s): make_learner(s, {b[0]: q for b in BLOCKS})
             for c, q in (("intact", 0.9), ("cut", 0.0)) for s in (7, 3)}  # fmt: skip

@@ -60,7 +60,7 @@ def test_the_lfp_proxy_of_a_constant_rate_is_the_analytic_current(circuit):
     )  # fmt: skip
     only = circuit.assign_attrs(projections=json.dumps([row]))
     proxy = spectra.lfp_proxy(only, "V1")
-    rise, decay, force = spectra.RECEPTOR_KERNELS["GABA_A"]
+    rise, decay, force = 0.5e-3, 8e-3, 10e-3
     t_peak = rise * decay / (decay - rise) * np.log(decay / rise)
     area = (decay - rise) / (np.exp(-t_peak / decay) - np.exp(-t_peak / rise))
     excitatory = sum(

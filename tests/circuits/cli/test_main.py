@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from circuits.anatomy.tables import ANATOMY
 from circuits.cli import main
 from circuits.cli.params import FIELDS, parameters
 from circuits.driver.progress import Progress, duration_text
@@ -88,6 +89,17 @@ def test_parameters_are_the_values_of_the_tables():
     assert listed == {
         k: pytest.approx(v["value"], rel=1e-5) for k, v in table["TRC"].items() if k != "class"
     }
+
+
+def test_no_number_of_a_projection_is_left_out():
+    table = tomllib.loads((ANATOMY / "projections.toml").read_text())["projection"]
+    wanted = []
+    for row in table:
+        numbers = {key: row[key] for key in ("weight", "delay", "delay_sd")} | row["receptors"]
+        numbers |= {f"indegree.{size}": n for size, n in row["indegree"].items()}
+        wanted += [(key, f"{value:g}") for key, value in numbers.items()]
+    listed = [(r.parameter, r.value) for r in parameters() if r.table == "projections"]
+    assert sorted(listed) == sorted(wanted)
 
 
 def test_report_of_no_run_folder_is_told(tmp_path, capsys):

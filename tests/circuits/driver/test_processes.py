@@ -1,0 +1,57 @@
+"""Processes of their own: results in order, what a job raises, what is left behind."""
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from circuits.driver.processes import in_processes
+from circuits.driver.progress import Progress
+from circuits.engine.project import DeviceError
+
+
+def job(runs, progress, wait=0.0):
+    """Return where it ran; raise or die if that is what it is given."""
+    if runs == "raise":
+        raise DeviceError("this one failed")
+    if runs == "die":
+        os._exit(1)
+    time.sleep(wait)
+    progress(0.5, wait)
+    return runs, os.getpid(), os.environ["OMP_NUM_THREADS"]
+
+
+class Shares(Progress):
+    """Keep what is told of how far all jobs are."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def update(self, fraction):
+        self.told.append(fraction)
+
+
+def test_results_come_in_the_order_of_the_jobs(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    progress, done = Shares(), []
+    jobs = [("slow", {"wait": 0.5}), ("fast", {})]
+    found = in_processes(job, jobs, 2, progress, lambda k, result: done.append((k, result[0])))
+    assert [(name, threads) for name, _, threads in found] == [("slow", "1"), ("fast", "1")]
+    assert os.getpid() not in {pid for _, pid, _ in found}
+    assert sorted(done) == [(0, "slow"), (1, "fast")]
+    assert progress.told[-1] == 1.0 and progress.told == sorted(progress.told)
+    assert "OMP_NUM_THREADS" not in os.environ and os.environ["OPENBLAS_NUM_THREADS"] == "7"
+
+
+@pytest.mark.parametrize(("what", "message"), [("raise", "this one failed"), ("die", "--jobs 1")])
+def test_a_failure_ends_all_processes(what, message):
+    jobs = [(what, {}), ("long", {"wait": 60.0})]
+    before = set(multiprocessing.active_children())
+    started = time.monotonic()
+    with pytest.raises(DeviceError, match=message):
+        in_processes(job, jobs, 2, Progress(), lambda *_: None)
+    assert time.monotonic() - started < 40
+    assert set(multiprocessing.active_children()) == before
