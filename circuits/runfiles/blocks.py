@@ -12,6 +12,7 @@ from circuits.anatomy.spec import CircuitSpec
 from circuits.runfiles.circuit import stimulus_and_circuit
 from circuits.runfiles.model import BIN_MS, Block, Cycle
 from circuits.runfiles.settings import Common
+from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["block_cycles", "blocks_of", "check_blocks", "cycle_of", "pacing_of", "scaled"]
 
@@ -111,8 +112,8 @@ def blocks_of(settings: Mapping, spec: CircuitSpec, common: Common, at: str) -> 
         own = settings["blocks"].get(name, {})
         stimulus = checked.table(own.get("stimulus", {}), f"{here} stimulus")
         shown, other = stimulus_and_circuit(
-            {**settings["stimulus"], **stimulus}, common.size, common.scale, f"{here} stimulus",
-            common.folder,
+            Stimulus.merged(settings["stimulus"], stimulus), common.size, common.scale,
+            f"{here} stimulus", common.folder,
         )  # fmt: skip
         if (other.n_x, other.polarities) != (spec.n_x, spec.polarities):
             raise InputError(

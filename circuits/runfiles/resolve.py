@@ -14,6 +14,7 @@ from circuits.runfiles.catalogue import find_run, read_run
 from circuits.runfiles.conditions import condition_names, conditions_of, learns
 from circuits.runfiles.criteria import criteria_of, measurable
 from circuits.runfiles.extensions import load_extensions
+from circuits.runfiles.files import used_files
 from circuits.runfiles.model import Cycle, Run
 from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
 
@@ -114,6 +115,8 @@ def resolve(
         blocks, tuple(conditions or ()),
     )  # fmt: skip
     resolved = conditions_of(document, common, given)
+    if files := used_files(resolved):
+        document["files"] = files
     names = [c.name for c in resolved]
     criteria = criteria_of(document["criteria"], f"{begin} criterion", condition_names(document))
     criteria = measurable(criteria, names, condition_names(document)[0])

@@ -11,6 +11,7 @@ from pathlib import Path
 from cells.parameters import InputError
 from circuits.plasticity.learning import Learning
 from circuits.runfiles.model import Cycle
+from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merged"]
 
@@ -166,6 +167,8 @@ def merged(base: Mapping, own: Mapping, where: str) -> dict:
             continue
         if key == "manipulation":
             settings[key] = [*_list(settings[key], where), *_list(own[key], where)]
+        elif key == "stimulus" and all(isinstance(t, Mapping) for t in (settings[key], own[key])):
+            settings[key] = Stimulus.merged(settings[key], own[key])
         elif key == "lesions" or not isinstance(own[key], Mapping):
             settings[key] = own[key]
         elif isinstance(settings[key], dict):

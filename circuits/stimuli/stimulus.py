@@ -37,6 +37,11 @@ PHOTOGRAPHS = (*TRAINING, *HELD_OUT, "hubble_deep_field", "moon", "page", "retin
 GROUPS = {"training": TRAINING, "held_out": HELD_OUT}
 _DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2}
 _RING_SWEEP = 16
+_OWN_KEYS = {
+    "photograph": ("image", "spacing", "row"),
+    "ring": ("width", "n_bumps"),
+    "file": ("path", "spacing", "row"),
+}
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,10 @@ class Stimulus:
     def __post_init__(self):
         """Fill in the defaults that depend on the kind, then check every field."""
         check_choice("kind", self.kind, KINDS)
+        for key, default in ((field.name, field.default) for field in fields(self)):
+            if getattr(self, key) != default and not is_used(key, self.kind):
+                kinds = " or ".join(f"'{kind}'" for kind in KINDS if is_used(key, kind))
+                raise bad_value(key, f"kind '{self.kind}' does not use it; kind {kinds} does")
         if self.polarities is None:
             object.__setattr__(
                 self, "polarities", POLARITIES[:1] if self.kind == "ring" else POLARITIES
@@ -170,6 +179,12 @@ class Stimulus:
             if not Path(self.path).is_file():
                 raise bad_value("path", f"no such file '{self.path}'{_neighbour(self.path)}")
 
+    @staticmethod
+    def merged(base: Mapping, own: Mapping) -> dict:
+        """Return a table with what another says again; keys of another kind are not inherited."""
+        kind = own.get("kind", base.get("kind", "photograph"))
+        return {k: v for k, v in base.items() if is_used(k, kind)} | dict(own)
+
     @classmethod
     def from_mapping(cls, values: Mapping, where: str = "[stimulus]") -> Stimulus:
         """Return the stimulus that a table of a run file describes.
@@ -206,6 +221,12 @@ class Stimulus:
         if self.kind != "photograph":
             return ()
         return GROUPS.get(self.image, (self.image,)) if isinstance(self.image, str) else self.image
+
+
+def is_used(key: str, kind: str) -> bool:
+    """Tell if stimuli of a kind have a use for a key."""
+    kinds = [one for one, keys in _OWN_KEYS.items() if key in keys]
+    return not kinds or kind in kinds
 
 
 def bad_value(key: str, message: str) -> InputError:

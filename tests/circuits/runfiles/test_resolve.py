@@ -5,6 +5,7 @@ import pytest
 
 from cells.checked import parse_seeds
 from cells.parameters import InputError
+from circuits.driver.store import run_folder
 from circuits.runfiles.catalogue import runs
 from circuits.runfiles.model import Cycle
 from circuits.runfiles.resolve import resolve
@@ -237,3 +238,49 @@ max = 0.03
     assert [c["id"] for c in run.criteria] == ["y"]
     assert [c["id"] for c in resolve(write(text), conditions=["a"]).criteria] == ["x", "y", "z"]
     assert len(resolve(write(text)).criteria) == 4
+
+
+def test_a_key_that_the_kind_of_stimulus_does_not_use_is_refused(write):
+    """With a photograph the user's own picture would be ignored."""
+    with pytest.raises(
+        InputError, match=r"\[stimulus\] path: kind 'photograph' .*; kind 'file' does"
+    ):
+        resolve(write("[stimulus]\npath = 'own.png'\n"))
+    with pytest.raises(InputError, match=r"width: kind 'photograph' .*; kind 'ring' does"):
+        resolve(write("[stimulus]\nwidth = 0.4\n"))
+    with pytest.raises(InputError, match=r"spacing: kind 'ring' .*; kind 'photograph' or 'file' "):
+        resolve(write("[stimulus]\nkind = 'ring'\nspacing = 3\nn_x = 16\n"))
+
+
+def test_a_condition_of_another_kind_inherits_what_that_kind_uses(write):
+    text = """
+[stimulus]
+n_x = 12
+image = "moon"
+row = 7
+contrast = 0.5
+polarities = ["on"]
+[[condition]]
+name = "photograph"
+[[condition]]
+name = "ring"
+stimulus = { kind = "ring" }
+"""
+    photograph, ring = (c.stimulus for c in resolve(write(text)).conditions)
+    assert (photograph.image, photograph.row, photograph.contrast) == ("moon", 7, 0.5)
+    assert (ring.kind, ring.image, ring.row, ring.contrast) == ("ring", "camera", None, 0.5)
+
+
+def test_files_count_by_their_content(write, tmp_path):
+    """Two pictures of one name are two runs; so is a picture that was changed."""
+    from PIL import Image
+
+    text = "[stimulus]\nkind = 'file'\npath = 'pic.png'\n"
+    grey = np.tile(np.arange(250, dtype=np.uint8), (40, 1))
+    found = []
+    for picture in (grey, grey[:, ::-1], grey):
+        Image.fromarray(np.ascontiguousarray(picture)).save(tmp_path / "pic.png")
+        document = resolve(write(text)).document
+        assert list(document["files"]) == [str(tmp_path / "pic.png")]
+        found.append(run_folder("small", document))
+    assert found[0] == found[2] != found[1]

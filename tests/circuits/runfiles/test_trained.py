@@ -35,6 +35,7 @@ def test_weights_of_a_run_can_be_used_again(write, folder, text, condition, snap
     assert np.array_equal(arrays[f"{name}.w"][part].astype(np.float32), kept)
     assert np.array_equal(arrays[f"{name}.efficacy"], arrays[f"{name}.w"])
     check_weights(run)
+    assert list(run.document["files"]) == [str(folder / "result.nc")]
 
 
 def test_condition_takes_the_weights_of_its_name(write, folder):

@@ -284,8 +284,9 @@ def test_without_gain_control_all_photographs_have_one_gain():
     seed=st.integers(0, 2**31),
 )
 def test_a_sweep_has_one_direction_and_its_length(kind, sweep, step, direction, motion, seed):
+    own = {"image": "training"} if kind == "photograph" else {}
     stimulus = Stimulus(
-        kind=kind, image="training", sweep=sweep, step=step, direction=direction, motion=motion
+        kind=kind, sweep=sweep, step=step, direction=direction, motion=motion, **own
     )
     data = render(stimulus, n_cycles=30, bin=50 * ms, seed=seed)
     assert sweeps(data).tolist() == list(range(0, 30, sweep))
@@ -314,9 +315,8 @@ def test_a_sweep_has_one_direction_and_its_length(kind, sweep, step, direction, 
     seed=st.integers(0, 2**31),
 )
 def test_predictable_channels_and_no_others_were_seen_one_cycle_before(kind, n_bumps, sweep, seed):
-    stimulus = Stimulus(
-        kind=kind, image="held_out", direction="both", sweep=sweep, n_bumps=n_bumps, n_x=9
-    )
+    own = {"image": "held_out"} if kind == "photograph" else {"n_bumps": n_bumps}
+    stimulus = Stimulus(kind=kind, direction="both", sweep=sweep, n_x=9, **own)
     data = render(stimulus, n_cycles=24, bin=20 * ms, seed=seed)
     known = data["predictable"].values
     assert not known[data["jump"].values].any()
@@ -753,7 +753,7 @@ def test_window_must_fit_the_picture(tmp_path):
         ({"spacing": 0}, ["spacing", "below 1"]),
         ({"step": True}, ["step", "True"]),
         ({"row": -1}, ["row", "below 0"]),
-        ({"width": 0.0}, ["width", "outside"]),
+        ({"kind": "ring", "width": 0.0}, ["width", "outside"]),
         ({"gain_control": "no"}, ["gain_control", "no"]),
         ({"kind": "file"}, ["path"]),
         ({"kind": "file", "path": "nowhere.png"}, ["path", "nowhere.png"]),
@@ -768,7 +768,7 @@ def test_window_must_fit_the_picture(tmp_path):
         ({"sweep": 2.5}, ["sweep", "2.5"]),
         ({"order": "shufled"}, ["order", "'shuffled'"]),
         ({"direction": "forwards"}, ["direction", "'forward'"]),
-        ({"n_bumps": 0}, ["n_bumps", "below 1"]),
+        ({"kind": "ring", "n_bumps": 0}, ["n_bumps", "below 1"]),
         ({"kind": "ring", "n_x": 6, "n_bumps": 7}, ["n_bumps", "7", "positions, 6"]),
     ],
 )

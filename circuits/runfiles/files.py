@@ -1,0 +1,35 @@
+"""Files that a run is made of beside its run file: by their content, not their name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from circuits.runfiles.model import Condition
+
+__all__ = ["used_files"]
+
+
+def used_files(conditions: Iterable[Condition]) -> dict[str, str]:
+    """Return the pictures that are shown, and the results that first weights come from.
+
+    Returns
+    -------
+    dict of str to str
+        Absolute path and SHA-256 of each.
+    """
+    found = set()
+    for condition in conditions:
+        shown = [condition.stimulus, *(block.stimulus for block in condition.blocks)]
+        if condition.manipulated is not None:
+            shown += [m.shown for m in condition.manipulated.stimulus if m.shown is not None]
+        found |= {stimulus.path for stimulus in shown if stimulus.path}
+        if condition.trained is not None:
+            found.add(str(Path(condition.trained.folder) / "result.nc"))
+    return {str(Path(path).absolute()): _digest(path) for path in sorted(found)}
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
