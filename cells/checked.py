@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from brian2 import Quantity
+from brian2.units.fundamentalunits import get_dimensions, have_same_dimensions
 
-from cells.parameters import InputError, nearest, parse_quantity
+from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 
 __all__ = [
     "flag",
@@ -17,12 +19,23 @@ __all__ = [
     "number",
     "one_of",
     "parse_seeds",
+    "physical",
     "quantity",
     "seeds",
     "table",
     "text",
     "whole",
+    "within",
 ]
+
+# what no circuit has, whatever its animal: a value beyond is a slip of the unit or of the hand
+_LIMITS = {
+    get_dimensions(parse_unit(unit)): (low, high, unit)
+    for unit, low, high in (
+        ("V", -1.0, 1.0), ("A", -1e-6, 1e-6), ("S", -1e-3, 1e-3), ("S/m**2", -1e6, 1e6),
+        ("F/m**2", 1e-4, 10.0), ("m**2", 1e-15, 1e-4), ("Hz", -1e5, 1e5), ("s", -1e4, 1e4),
+    )
+}  # fmt: skip
 
 
 def table(value, where: str) -> Mapping:
@@ -88,9 +101,31 @@ def quantity(value, unit, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError(f"{where}: {value!r} is not a quantity such as '10 {unit!r}'")
     try:
-        return float(parse_quantity(value, like=Quantity(unit)) / unit)
+        found = parse_quantity(value, like=Quantity(unit))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    return float(within(found, where) / unit)
+
+
+def within(value: Quantity, where: str) -> Quantity:
+    """Return a single quantity that is finite and within what can be."""
+    si = float(value)
+    low, high, unit = _LIMITS.get(get_dimensions(value), (-1e300, 1e300, ""))
+    if not low <= si <= high:
+        near = (
+            "not a number" if si != si else f"nearest valid: {low if si < low else high:g} {unit}"
+        )
+        raise InputError(f"{where}: {value} cannot be; {near.strip()}")
+    return value
+
+
+def physical(value, unit, where: str) -> Quantity:
+    """Return quantities that have the dimension of a unit and are finite."""
+    if not isinstance(value, Quantity) or not have_same_dimensions(value, unit):
+        raise InputError(f"{where}: {value!r} has not the dimension {get_dimensions(unit)}")
+    if not np.isfinite(np.asarray(value)).all():
+        raise InputError(f"{where}: {value!r} is not finite")
+    return value
 
 
 def parse_seeds(text: str) -> list[int]:

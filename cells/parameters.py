@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 import operator
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -220,6 +221,8 @@ class ParameterTable(Mapping):
                     value = float(parse_quantity_like(value, unit) / unit)
             except InputError as error:
                 raise InputError(f"{self.path}: [{self.name}] {key}: {error}") from None
+            if not math.isfinite(value):
+                raise InputError(f"{self.path}: [{self.name}] {key}: {value} is not finite")
             changed[key] = replace(old, value=float(value), source="set by the run", mark="D")
         return replace(self, parameters=tuple(changed.get(p.name) or p for p in self.parameters))
 

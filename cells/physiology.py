@@ -31,6 +31,7 @@ from brian2 import (
 )
 from scipy.optimize import brentq, curve_fit
 
+from cells.checked import physical
 from cells.integration import METHODS
 from cells.models import CELL_CLASSES, CellClass, steady_state
 from cells.parameters import MARKS, InputError, nearest, parse_unit
@@ -126,10 +127,12 @@ def current_step(
     -------
     Quantity [amp], shape (bin, cell)
     """
-    stop = duration if stop is None else stop
+    duration = physical(duration, second, "duration")
+    stop = duration if stop is None else physical(stop, second, "stop")
+    physical(start, second, "start")
     now = np.arange(round(float(duration / dt)) + 1) * float(dt)
     on = (now >= float(start) - 1e-12) & (now < float(stop) - 1e-12)
-    amplitudes = np.atleast_1d(np.asarray(Quantity(amplitudes, dim=amp.dim)))
+    amplitudes = np.atleast_1d(np.asarray(physical(amplitudes, amp, "amplitudes")))
     return Quantity(on[:, None] * amplitudes[None, :], dim=amp.dim)
 
 
@@ -176,7 +179,7 @@ def current_clamp(
     Raises
     ------
     InputError
-        For an unknown method, compartment or parameter.
+        For an unknown method, compartment or parameter, another dimension, or what is not finite.
 
     Notes
     -----
@@ -190,8 +193,10 @@ def current_clamp(
         raise InputError(
             f"{cell.name}: no compartment '{compartment}'{nearest(compartment, parts)}"
         )
-    dt = METHODS[method].dt_ms * ms if dt is None else dt
-    currents = Quantity(currents, dim=amp.dim)
+    dt = METHODS[method].dt_ms * ms if dt is None else physical(dt, second, "dt")
+    currents = physical(currents, amp, "currents")
+    if not physical(duration, second, "duration") > 0 * ms:
+        raise InputError(f"duration: {duration} is not above 0")
     if currents.ndim == 1:
         currents = current_step(currents, duration=duration, start=start, stop=stop, dt=dt)
     copies = currents.shape[1]
@@ -210,8 +215,9 @@ def current_clamp(
     for name, quantity in cell.parameters.items():
         setattr(group, name, quantity)
     for name, value in parameters.items():
-        cell.parameters.parameter(name)
-        setattr(group, name, Quantity(value, dim=cell.parameters[name].dim))
+        known = cell.parameters[name]
+        given = value if isinstance(value, Quantity) else Quantity(value, dim=known.dim)
+        setattr(group, name, physical(given, known, f"{cell.name} {name}"))
     rest = resting_potential(cell)
     for name, value in steady_state(cell, float(rest)).items():
         if name != "current":

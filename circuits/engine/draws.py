@@ -16,6 +16,7 @@ from circuits.plasticity.learning import Learning
 __all__ = ["check_draws", "delays", "first_weights"]
 
 _LEAST_MS = 0.3  # of delays that are drawn with a spread
+_MOST_MS = 1000.0  # what is on its way is kept for every step
 _MAY_DIFFER = 0.05
 _QUANTILES = norm.ppf((np.arange(2000) + 0.5) / 2000)
 
@@ -59,6 +60,8 @@ def check_draws(spec: CircuitSpec, plan: Plan, learning: Learning | None, where:
                 drawn = delays(replace(p, delay=mean, delay_sd=sd), _QUANTILES)
                 return np.floor(drawn / step + 0.5 + 1e-9) * step
 
+            if p.delay > _MOST_MS:
+                raise InputError(f"{here} delay: {p.delay:g} ms; largest valid: {_MOST_MS:g} ms")
             if p.delay_sd == 0 and abs(delivered(p.delay, 0)[0] - p.delay) > 1e-6:
                 near = max(delivered(p.delay, 0)[0], s.dt_ms)
                 raise InputError(

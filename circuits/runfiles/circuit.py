@@ -15,6 +15,7 @@ from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 from circuits.anatomy.spec import CircuitSpec
 from circuits.anatomy.tables import load_circuit
 from circuits.anatomy.topography import check_indegrees
+from circuits.engine.equations import SLOW_CLOCK_MS
 from circuits.stimuli.stimulus import Stimulus
 from circuits.synapses.receptors import RECEPTORS
 
@@ -23,6 +24,7 @@ __all__ = ["changed_circuit", "stimulus_and_circuit"]
 _POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str, "receptors": dict}  # fmt: skip
+_FASTEST_HZ = 500 / SLOW_CLOCK_MS
 _NOT_NEGATIVE = [
     get_dimensions(parse_unit(unit)) for unit in ("S", "S/m**2", "F/m**2", "m**2", "s")
 ]
@@ -105,6 +107,9 @@ def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
         for key in ("bias_sd", "noise_sd", "rate"):
             if values.get(key, 0) < 0:
                 raise InputError(f"{here} {key}: {changes[key]} is negative; smallest valid: 0")
+        if values.get("rate", 0) > _FASTEST_HZ:
+            raise InputError(f"{here} rate: {changes['rate']}: a cell fires at most once in a step"
+                             f" of its clock; nearest valid: {_FASTEST_HZ:g} Hz")  # fmt: skip
         try:
             spec = spec.with_populations(name, **values)
         except InputError as error:
@@ -157,6 +162,7 @@ def _factors(spec: CircuitSpec, table, where: str) -> CircuitSpec:
             spec = spec.scaled(name, value)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+        checked.within(max(p.weight for p in spec.projections) * nS, f"{where} '{name}': a weight")
     return spec
 
 
@@ -211,9 +217,11 @@ def _cells(spec: CircuitSpec, table, where: str) -> CircuitSpec:
                 quantity = parse_quantity(value, like=unit)
             except InputError as error:
                 raise InputError(f"{here} {key}: {error}") from None
+            if not float(quantity) and get_dimensions(unit) == get_dimensions(ms):
+                raise InputError(f"{here} {key}: {value}: a time constant must be above 0")
             if float(quantity) < 0 and get_dimensions(unit) in _NOT_NEGATIVE:
                 kind = "a conductance" if "S" in parameters.parameter(key).unit else "it"
                 raise InputError(f"{here} {key}: {value}: {kind} cannot be negative;"
                                  " smallest valid: 0")  # fmt: skip
-            changed.append((name, key, float(quantity)))
+            changed.append((name, key, float(checked.within(quantity, f"{here} {key}"))))
     return replace(spec, cells=tuple(changed))

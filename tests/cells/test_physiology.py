@@ -200,3 +200,22 @@ def test_measure_knows_every_published_quantity_without_a_run():
     doc = measure.__doc__
     for quantity in known:
         assert quantity.split("_at_")[0] in doc
+
+
+@pytest.mark.parametrize(
+    ("currents", "options", "words"),
+    [
+        ([300] * ms, {}, "currents: .* has not the dimension A"),
+        ([0.3], {}, "currents: .* has not the dimension A"),
+        ([300, np.nan] * pA, {}, "currents: .* is not finite"),
+        ([300] * pA, {"g_T": 3 * mV}, "TRC g_T: .* has not the dimension m.-4"),
+        ([300] * pA, {"g_T": np.nan}, "TRC g_T: .* is not finite"),
+        ([300] * pA, {"stop": 3 * mV}, "stop: .* has not the dimension s"),
+        ([300] * pA, {"dt": 0.1}, "dt: 0.1 has not the dimension s"),
+        ([300] * pA, {"duration": 10}, "duration: 10 has not the dimension s"),
+        ([300] * pA, {"duration": -1 * ms}, "duration: .* is not above 0"),
+    ],
+)
+def test_quantities_of_another_kind_are_refused(currents, options, words):
+    with pytest.raises(InputError, match=words):
+        current_clamp(cell_class("TRC"), currents, **{"duration": 10 * ms} | options)

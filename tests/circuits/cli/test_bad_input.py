@@ -85,6 +85,23 @@ MISTAKES = {
     ),
     "no range of seeds": ("", ("--seeds", "5-1"), ("seeds", "'5-1'")),
     "setting that is none": ("", ("--set", "contrast"), ("--set contrast", "key=value")),
+    "capacitance of zero": (
+        "[cells]\nTRC = { C_m = '0 F/m**2' }\n", (), ("[cells] TRC C_m", "valid: 0.0001 F/m**2"),
+    ),
+    "time constant of zero": (
+        "[cells]\nL5IB = { tau_Ca = '0 ms' }\n", (), ("[cells] L5IB tau_Ca", "above 0"),
+    ),
+    "wrong prefix of a unit": (
+        "[populations]\nTRC = { bias = '100 A' }\n", (), ("'TRC' bias", "100. A", "1e-06 A"),
+    ),
+    "rate above the clock": (
+        "[populations]\nTHETA = { rate = '3 kHz' }\n", (), ("'THETA' rate", "1000 Hz"),
+    ),
+    "delay of an hour": (
+        "[projections]\n'V1.L5IB->TRC' = { delay = '3600 s' }\n",
+        (), ("'V1.L5IB->TRC' delay", "1000 ms"),
+    ),
+    "factor beyond all bounds": ("[factors]\n'TRN->TRC' = 1e9\n", (), ("'TRN->TRC'", "0.001 S")),
     "not TOML": ("[cycle\n", (), ("not TOML",)),
 }  # fmt: skip
 
