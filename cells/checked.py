@@ -16,6 +16,7 @@ from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 __all__ = [
     "flag",
     "keys",
+    "names",
     "number",
     "one_of",
     "parse_seeds",
@@ -67,6 +68,13 @@ def text(value, where: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{where}: {value!r} is not a text")
     return value
+
+
+def names(value, where: str) -> tuple[str, ...]:
+    """Return the names of a list that is not empty."""
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{where}: expected a list of names, found {value!r}")
+    return tuple(text(v, where) for v in value)
 
 
 def flag(value, where: str) -> bool:

@@ -13,7 +13,7 @@ from cells.parameters import InputError, nearest
 from circuits.synapses.receptors import RECEPTORS
 from circuits.synapses.release import release_class
 
-__all__ = ["TOPOGRAPHIES", "CircuitSpec", "Population", "Projection"]
+__all__ = ["TOPOGRAPHIES", "CircuitSpec", "Loop", "Population", "Projection"]
 
 
 # width of the Gaussian over positions; None: the same channel or position only
@@ -124,6 +124,30 @@ class Projection:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """A prediction loop: relay cells that are told what happens, and what will.
+
+    Attributes
+    ----------
+    name : str
+    relay : str
+        Population whose minus phase is the prediction and whose plus phase is the outcome.
+    driver : str
+        Population that drives the relay cells with what happens.
+    predictor : str
+        Population whose plastic synapses on the relay cells make the prediction.
+    cortex : str
+        Area that the relay cells write to.
+    """
+
+    name: str
+    relay: str
+    driver: str
+    predictor: str
+    cortex: str
+
+
+@dataclass(frozen=True)
 class CircuitSpec:
     """A whole circuit.
 
@@ -131,13 +155,17 @@ class CircuitSpec:
     ----------
     size : str
     n_x : int
-        Positions.
+        Positions of the stimulus.
     polarities : tuple of str
         Channels at each position.
     populations : tuple of Population
     projections : tuple of Projection
     cells : tuple of (str, str, float)
         (class, parameter, SI value) changed against the tables.
+    areas : tuple of (str, int)
+        Areas with another number of positions.
+    loops : tuple of Loop
+        The first one is what an observable is about unless it names another.
     """
 
     size: str
@@ -146,11 +174,17 @@ class CircuitSpec:
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     cells: tuple[tuple[str, str, float], ...] = ()
+    areas: tuple[tuple[str, int], ...] = ()
+    loops: tuple[Loop, ...] = ()
 
     @property
     def channels(self) -> int:
-        """Positions times polarities."""
+        """Positions of the stimulus times polarities."""
         return self.n_x * len(self.polarities)
+
+    def positions(self, name: str) -> int:
+        """Return the number of positions in the area of a population."""
+        return dict(self.areas).get(self.population(name).area, self.n_x)
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``; InputError names the nearest."""
@@ -162,7 +196,7 @@ class CircuitSpec:
 
     def count(self, name: str) -> int:
         """Return the number of cells of a population."""
-        return self.population(name).size(self.channels)
+        return self.population(name).size(self.positions(name) * len(self.polarities))
 
     def with_populations(self, name: str, **changes) -> CircuitSpec:
         """Return a copy in which a population (``*`` and prefixes match) is changed."""
@@ -200,7 +234,7 @@ class CircuitSpec:
 
     def __str__(self) -> str:
         lines = [f"circuit '{self.size}': {self.n_x} positions x {len(self.polarities)} polarities"]
-        lines += [f"  {p.name:12s} {p.size(self.channels):5d} {p.cell}" for p in self.populations]
+        lines += [f"  {p.name:12s} {self.count(p.name):5d} {p.cell}" for p in self.populations]
         lines += [
             f"  {p.row:2d} {p.name:24s} K {p.indegree:3d} x {p.weight:g} nS {dict(p.receptors)}"
             for p in self.projections

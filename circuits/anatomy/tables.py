@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +12,11 @@ from brian2 import Hz, ms, nS, pA
 from cells import checked
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import MARKS, InputError, nearest
+from circuits.anatomy.folder import DEFAULT, Row, Tables, find_anatomy, read_tables
 from circuits.anatomy.spec import (
     TOPOGRAPHIES,
     CircuitSpec,
+    Loop,
     Population,
     Projection,
     check_projection,
@@ -22,25 +24,23 @@ from circuits.anatomy.spec import (
 from circuits.anatomy.topography import check_indegrees
 from circuits.synapses.receptors import RECEPTORS
 
-__all__ = ["ANATOMY", "SIZES", "load_circuit"]
-
-
-ANATOMY = Path(__file__).parent / "v1_v2_pulvinar"
-SIZES = ("tiny", "column")
-_POSITIONS = {"tiny": 8, "column": 16}
+__all__ = ["load_circuit", "population_rows", "projection_rows", "sizes_of"]
 
 
 def _by_size(value, where: str) -> Mapping[str, int]:
     """Return a table of whole numbers, one for each size."""
-    for size, n in checked.keys(value, SIZES, where).items():
+    for size, n in checked.table(value, where).items():
         checked.whole(n, 1, f"{where}.{size}")
     return value
 
 
-def _of_size(value: Mapping[str, int], size: str, where: str) -> int:
-    if size not in value:
-        raise InputError(f"{where}: nothing for size '{size}'")
-    return value[size]
+def _of_size(value: Mapping[str, int], size: str, tables: Tables, where: str) -> int:
+    """Return the number of a size; where a row has none, that of the reference size."""
+    checked.keys(value, tables.sizes, where)
+    for name in (size, tables.reference):
+        if name in value:
+            return value[name]
+    raise InputError(f"{where}: nothing for size '{size}', nor for '{tables.reference}'")
 
 
 def _not_below_zero(value, unit, where: str) -> float:
@@ -50,10 +50,9 @@ def _not_below_zero(value, unit, where: str) -> float:
     return value
 
 
-def _names(value, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: expected a list of names, found {value!r}")
-    return tuple(checked.text(v, where) for v in value)
+def _areas(value, where: str) -> tuple[str, ...]:
+    """Return names of areas or groups of them."""
+    return (value,) if isinstance(value, str) else checked.names(value, where)
 
 
 def _receptors(value, where: str) -> tuple[tuple[str, float], ...]:
@@ -71,9 +70,13 @@ def _one_of(valid: Iterable[str], what: str):
 _POPULATION = {
     "name": (checked.text, True),
     "area": (checked.text, False),
-    "areas": (_names, False),
+    "areas": (_areas, False),
     "layer": (checked.text, True),
-    "cell": (_one_of(("input", *CELL_CLASSES), "cell"), True),
+    # extensions may have added classes
+    "cell": (
+        lambda value, where: checked.one_of(value, ("input", *CELL_CLASSES), where, "cell"),
+        True,
+    ),
     "cells": (_by_size, True),
     "positions": (checked.flag, False),
     "bias": (lambda value, where: checked.quantity(value, pA, where), False),
@@ -88,7 +91,7 @@ _PROJECTION = {
     "row": (lambda value, where: checked.whole(value, 0, where), True),
     "source": (checked.text, True),
     "target": (checked.text, True),
-    "areas": (_names, False),
+    "areas": (_areas, False),
     "at": (checked.text, True),
     "receptors": (_receptors, True),
     "indegree": (_by_size, True),
@@ -101,6 +104,7 @@ _PROJECTION = {
     "basis": (checked.text, True),
     "mark": (_one_of(MARKS, "mark"), True),
 }
+_LOOP = {key: (checked.text, True) for key in ("name", "relay", "driver", "predictor", "cortex")}
 
 
 def _in_unit(value, unit, where: str) -> float:
@@ -108,40 +112,66 @@ def _in_unit(value, unit, where: str) -> float:
     return _not_below_zero(value, unit if isinstance(value, str) else None, where)
 
 
-def _rows(path: Path, name: str, keys: Mapping) -> Iterator[tuple[str, dict]]:
-    """Give the checked rows of a table of the anatomy, each with the words for its place."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not TOML ({error})") from None
-    rows = checked.keys(document, (name,), path.name).get(name)
-    if not isinstance(rows, list) or not rows:
-        raise InputError(f"{path.name}: no [[{name}]]")
-    for number, row in enumerate(rows, 1):
-        at = f"{path.name}: {name} {number}"
+def _said(value, words: Mapping[str, str], where: str):
+    """Return a value of a row with the words of a step in place of their names in braces."""
+    if isinstance(value, list):
+        return [_said(v, words, where) for v in value]
+    if not isinstance(value, str):
+        return value
+    for word in re.findall(r"{(.*?)}", value):
+        if word not in words:
+            raise InputError(f"{where}: no step has a word '{word}'{nearest(word, words)}")
+    return re.sub(r"{(.*?)}", lambda found: words[found[1]], value)
+
+
+def _checked_rows(rows: Iterable[Row], keys: Mapping, tables: Tables) -> Iterator[Row]:
+    """Give rows with every key checked; one with words of the steps comes once for each step."""
+    for at, row in rows:
         checked.keys(row, keys, at)
         called = row.get("name", f"{row.get('source', '?')}->{row.get('target', '?')}")
-        at += f" ({called})"
+        at = f"{at} ({called})"
         for key, (_, needed) in keys.items():
             if needed and key not in row:
                 raise InputError(f"{at}: no '{key}'")
-        yield at, {key: keys[key][0](value, f"{at}: {key}") for key, value in row.items()}
+        texts = [value for value in row.values() if isinstance(value, str | list)]
+        many = tables.steps and "{" in str(texts)
+        for words in [step for _, step in tables.steps] if many else [{}]:
+            said = {key: _said(value, words, f"{at}: {key}") for key, value in row.items()}
+            yield at, {key: keys[key][0](value, f"{at}: {key}") for key, value in said.items()}
 
 
-def _populations(path: Path, size: str, scale: float) -> tuple[Population, ...]:
-    found: dict[str, Population] = {}
-    for where, row in _rows(path, "population", _POPULATION):
-        areas = row.pop("areas", None)
-        if (areas is None) == ("area" not in row):
+def _with_members(row: dict, tables: Tables) -> dict:
+    """Return a row with areas in place of groups of them."""
+    if "areas" not in row:
+        return row
+    members = (a for name in row["areas"] for a in tables.groups.get(name, (name,)))
+    return row | {"areas": list(dict.fromkeys(members))}
+
+
+def population_rows(tables: Tables) -> Iterator[Row]:
+    """Give the checked rows of populations; ``areas`` without groups, numbers in pA and Hz."""
+    for where, row in _checked_rows(tables.populations, _POPULATION, tables):
+        if ("areas" in row) == ("area" in row):
             raise InputError(f"{where}: needs either 'area' or 'areas'")
-        cells = _of_size(row["cells"], size, f"{where}: cells")
+        yield where, _with_members(row, tables)
+
+
+def projection_rows(tables: Tables) -> Iterator[Row]:
+    """Give the checked rows of projections; ``areas`` without groups, numbers in nS and ms."""
+    for where, row in _checked_rows(tables.projections, _PROJECTION, tables):
+        yield where, _with_members(row, tables)
+
+
+def _populations(tables: Tables, size: str, scale: float) -> tuple[Population, ...]:
+    found: dict[str, Population] = {}
+    for where, row in population_rows(tables):
+        areas = row.pop("areas", [None])
+        cells = _of_size(row["cells"], size, tables, f"{where}: cells")
         row["cells"] = max(1, round(cells * scale))
         if row["cell"] != "input":
             cell = cell_class(row["cell"])
             row = {"colour": cell.colour, "meaning": cell.meaning} | row
-        for area in areas or [None]:
+        for area in areas:
             changes = {"name": f"{area}.{row['name']}", "area": area} if area else {}
             population = Population(**{**row, **changes})
             if population.name in found:
@@ -150,14 +180,20 @@ def _populations(path: Path, size: str, scale: float) -> tuple[Population, ...]:
     return tuple(found.values())
 
 
-def _projections(path: Path, size: str, names: set[str]) -> tuple[Projection, ...]:
+def _projections(
+    tables: Tables, size: str, populations: Iterable[Population]
+) -> tuple[Projection, ...]:
     found: dict[str, Projection] = {}
-    for where, row in _rows(path, "projection", _PROJECTION):
-        areas = row.pop("areas", None)
-        degrees = row["indegree"]
-        row["indegree"] = _of_size(degrees, size, f"{where}: indegree")
-        row["weight"] = row["weight"] * degrees.get("column", row["indegree"]) / row["indegree"]
-        for area in areas or [None]:
+    names, known = {p.name for p in populations}, {p.area for p in populations}
+    for where, row in projection_rows(tables):
+        areas = row.pop("areas", [None])
+        degrees, at = row["indegree"], f"{where}: indegree"
+        row["indegree"] = _of_size(degrees, size, tables, at)
+        reference = degrees.get(tables.reference, row["indegree"])
+        row["weight"] = row["weight"] * reference / row["indegree"]
+        for area in areas:
+            if area is not None:
+                checked.one_of(area, (*known, *tables.groups), f"{where}: areas", "area")
             ends = {}
             for side in ("source", "target"):
                 inner = f"{area}.{row[side]}"
@@ -170,27 +206,63 @@ def _projections(path: Path, size: str, names: set[str]) -> tuple[Projection, ..
     return tuple(found.values())
 
 
+def _loops(tables: Tables, populations: Iterable[Population]) -> tuple[Loop, ...]:
+    found: dict[str, Loop] = {}
+    names, areas = [p.name for p in populations], [p.area for p in populations]
+    for where, row in _checked_rows(tables.loops, _LOOP, tables):
+        for role in ("relay", "driver", "predictor"):
+            checked.one_of(row[role], names, f"{where}: {role}", "population")
+        checked.one_of(row["cortex"], areas, f"{where}: cortex", "area")
+        if row["name"] in found:
+            raise InputError(f"{where}: there is already a loop '{row['name']}'")
+        found[row["name"]] = Loop(**row)
+    return tuple(found.values())
+
+
+def _other_areas(tables: Tables, size: str, n_x: int, populations) -> tuple[tuple[str, int], ...]:
+    """Return the areas that have another number of positions than the stimulus, and how many."""
+    row, where = tables.sizes[size], f"{tables.name}/sizes.toml: size.{size}.areas"
+    found = []
+    for area, n in row["areas"].items():
+        inside = [p for p in populations if p.area == area]
+        if not inside:
+            known = {p.area for p in populations}
+            raise InputError(f"{where}: no area '{area}'{nearest(area, known)}")
+        if seen := [p.name for p in inside if p.is_input and p.positions and not p.rate]:
+            raise InputError(f"{where}.{area}: '{seen[0]}' follows the stimulus, position by"
+                             " position")  # fmt: skip
+        found.append((area, max(1, round(n * n_x / row["positions"]))))
+    return tuple((area, n) for area, n in found if n != n_x)
+
+
+def sizes_of(anatomy: Path | str = DEFAULT) -> tuple[str, ...]:
+    """Return the sizes of an anatomy; the first one is that of a run file that names none."""
+    return tuple(read_tables(find_anatomy(anatomy)).sizes)
+
+
 def load_circuit(
-    size: str = "tiny",
+    size: str | None = None,
     *,
     scale: float = 1.0,
     n_x: int | None = None,
     polarities: tuple[str, ...] = ("on", "off"),
-    anatomy: Path | str = ANATOMY,
+    anatomy: Path | str = DEFAULT,
 ) -> CircuitSpec:
     """Read the circuit of the anatomy tables.
 
     Parameters
     ----------
-    size : {"tiny", "column"}
+    size : str, optional
+        Of those in sizes.toml; default the first one.
     scale : float
         Multiplies the cells at every channel; in-degrees and weights stay.
     n_x : int, optional
-        Positions; 8 in ``tiny``, 16 in ``column``.
+        Positions of the stimulus, by default those of the size; areas with another number of
+        positions keep their share.
     polarities : tuple of str
         Channels at each position.
-    anatomy : path
-        Folder of populations.toml and projections.toml.
+    anatomy : path or str
+        Folder of the tables, or the name of one that comes along.
 
     Returns
     -------
@@ -201,21 +273,21 @@ def load_circuit(
     InputError
         One line that names the file, the key and the nearest valid choice.
     """
-    if size not in SIZES:
-        raise InputError(f"unknown size '{size}'{nearest(size, SIZES)}")
+    tables = read_tables(find_anatomy(anatomy))
+    size = next(iter(tables.sizes)) if size is None else size
+    if size not in tables.sizes:
+        raise InputError(f"unknown size '{size}'{nearest(size, tables.sizes)}")
     if not scale > 0:
         raise InputError(f"scale {scale}; must be above 0")
-    files = tuple(Path(anatomy) / name for name in ("populations.toml", "projections.toml"))
-    # a run file asks for the same circuit again in every condition and block
-    written = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
-    return _load(size, scale, n_x or _POSITIONS[size], tuple(polarities), files, written)
+    return _load(tables, size, scale, n_x or tables.sizes[size]["positions"], tuple(polarities))
 
 
 @lru_cache(maxsize=32)
-def _load(size, scale, n_x, polarities, files, written) -> CircuitSpec:
-    """Read and check; ``written`` (when the files were) is part of what is remembered."""
-    populations = _populations(files[0], size, scale)
-    projections = _projections(files[1], size, {p.name for p in populations})
-    spec = CircuitSpec(size, n_x, polarities, populations, projections)
+def _load(tables: Tables, size: str, scale: float, n_x: int, polarities) -> CircuitSpec:
+    populations = _populations(tables, size, scale)
+    spec = CircuitSpec(
+        size, n_x, polarities, populations, _projections(tables, size, populations),
+        areas=_other_areas(tables, size, n_x, populations), loops=_loops(tables, populations),
+    )  # fmt: skip
     check_indegrees(spec)
     return spec

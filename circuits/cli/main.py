@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run a run file; writes a folder with a report")
     run.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one in the list")
-    run.add_argument("--size", metavar="SIZE", help="tiny or column")
+    run.add_argument("--size", metavar="SIZE", help="of the anatomy, such as tiny or column")
     run.add_argument("--device", metavar="DEVICE", help="numpy, cython, cpp or cuda")
     run.add_argument("--seeds", metavar="SEEDS", help="such as 1-5,8")
     run.add_argument("--cycles", metavar="N", type=int,
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
     params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
     params.add_argument("--format", choices=("md", "csv"), default="md")
+    params.add_argument("--anatomy", metavar="DIR|NAME", help="another than the default")
 
     observables = commands.add_parser(
         "observables", help="every observable: unit, arguments, meaning"
@@ -212,7 +213,8 @@ def _compare(arguments) -> int:
 def _params(arguments) -> int:
     from circuits.cli.params import write_parameters
 
-    write_parameters(sys.stdout, arguments.format)
+    anatomy = {} if arguments.anatomy is None else {"anatomy": arguments.anatomy}
+    write_parameters(sys.stdout, arguments.format, **anatomy)
     return 0
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cells.parameters import MARKS, load_tables
-from circuits.anatomy.tables import ANATOMY
+from circuits.anatomy.folder import DEFAULT, Tables, find_anatomy, read_tables
+from circuits.anatomy.tables import load_circuit, population_rows, projection_rows
 
 __all__ = ["Row", "parameters", "write_parameters"]
 
@@ -24,16 +24,16 @@ _TABLES = (
     "circuits/plasticity/detailed/tables",
 )
 
-# what the numbers of the anatomy tables mean; units are written in the tables themselves
+# what the numbers of the anatomy tables mean
 _POPULATION = {
-    "bias": "constant current, mean over cells",
-    "bias_sd": "constant current, spread over cells",
-    "noise_sd": "Ornstein-Uhlenbeck current, s.d.",
-    "rate": "peak rate of its rhythm",
-    "peak": "phase of the peak, in cycles",
+    "bias": ("pA", "constant current, mean over cells"),
+    "bias_sd": ("pA", "constant current, spread over cells"),
+    "noise_sd": ("pA", "Ornstein-Uhlenbeck current, s.d."),
+    "rate": ("Hz", "peak rate of its rhythm"),
+    "peak": ("1", "phase of the peak, in cycles"),
 }
 _PROJECTION = {
-    "weight": ("nS", "conductance of one synapse at size column"),
+    "weight": ("nS", "conductance of one synapse at the reference size"),
     "delay": ("ms", "mean delay"),
     "delay_sd": ("ms", "spread of the delay"),
 }
@@ -54,8 +54,26 @@ class Row:
     mark: str
 
 
-def parameters() -> Iterator[Row]:
-    """Yield every parameter: cells, receptors, release, input, plasticity, then the anatomy."""
+def parameters(anatomy: Path | str = DEFAULT) -> Iterator[Row]:
+    """Yield every parameter: cells, receptors, release, input, plasticity, then an anatomy.
+
+    Parameters
+    ----------
+    anatomy : path or str
+        Folder of its tables, or the name of one that comes along.
+
+    Raises
+    ------
+    InputError
+        If there is no such anatomy, or a mistake in it.
+    """
+    tables = read_tables(find_anatomy(anatomy))
+    for size in tables.sizes:
+        load_circuit(size, anatomy=anatomy)  # mistakes are told before anything is printed
+    return _parameters(tables)
+
+
+def _parameters(tables: Tables) -> Iterator[Row]:
     for folder in _TABLES:
         for path in sorted((_ROOT / folder).glob("*.toml")):
             for name, table in load_tables(path, apart=("class",)).items():
@@ -63,30 +81,27 @@ def parameters() -> Iterator[Row]:
                     yield Row(
                         path.stem, name, p.name, f"{p.value:g}", p.unit, p.meaning, p.source, p.mark
                     )
-    yield from _populations()
-    yield from _projections()
+    for size, row in tables.sizes.items():
+        for area, n in {"stimulus": row["positions"], **row["areas"]}.items():
+            yield Row("sizes", size, area, f"{n}", "1", "positions", "size of the circuit", "D")
+    yield from _populations(tables)
+    yield from _projections(tables)
 
 
-def _read(name: str) -> list[dict]:
-    document = tomllib.loads((ANATOMY / f"{name}s.toml").read_text(encoding="utf-8"))
-    return document[name]
-
-
-def _populations() -> Iterator[Row]:
-    for row in _read("population"):
+def _populations(tables: Tables) -> Iterator[Row]:
+    for _, row in population_rows(tables):
         name = row["name"] + (f" ({', '.join(row['areas'])})" if "areas" in row else "")
-        basis = row.get("source", "working point of the circuit"), row.get("mark", "D")
+        basis = "working point of the circuit", "D"
         where = "per channel" if row.get("positions", True) else "in all"
         for size, n in row["cells"].items():
             yield Row("populations", name, f"cells.{size}", f"{n}", "1", f"cells {where}", *basis)
-        for key, meaning in _POPULATION.items():
+        for key, (unit, meaning) in _POPULATION.items():
             if key in row:
-                value, _, unit = str(row[key]).partition(" ")
-                yield Row("populations", name, key, value, unit or "1", meaning, *basis)
+                yield Row("populations", name, key, f"{row[key]:g}", unit, meaning, *basis)
 
 
-def _projections() -> Iterator[Row]:
-    for row in _read("projection"):
+def _projections(tables: Tables) -> Iterator[Row]:
+    for _, row in projection_rows(tables):
         areas = f" ({', '.join(row['areas'])})" if "areas" in row else ""
         at = "" if row["at"] == "soma" else f".{row['at']}"
         name = f"{row['row']}: {row['source']}->{row['target']}{at}{areas}"
@@ -96,20 +111,22 @@ def _projections() -> Iterator[Row]:
                       f" target cell, from {row['topography']}", *basis)  # fmt: skip
         for key, (unit, meaning) in _PROJECTION.items():
             yield Row("projections", name, key, f"{row[key]:g}", unit, meaning, *basis)
-        for receptor, share in row["receptors"].items():
+        for receptor, share in row["receptors"]:
             meaning = f"share of the weight; release {row['release']}"
             yield Row("projections", name, receptor, f"{share:g}", "1", meaning, *basis)
 
 
-def write_parameters(stream, form: str = "md") -> None:
+def write_parameters(stream, form: str = "md", anatomy: Path | str = DEFAULT) -> None:
     """Write the list.
 
     Parameters
     ----------
     stream : file
     form : {"md", "csv"}
+    anatomy : path or str
+        As `parameters` takes it.
     """
-    rows = parameters()
+    rows = parameters(anatomy)
     if form == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(FIELDS)

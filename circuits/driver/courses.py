@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from circuits.anatomy.topography import sees
 from circuits.engine.arrays import cells_of, projection_parts
 from circuits.engine.equations import COURSES, ONE, column
 from circuits.manipulations.model import Course, Manipulation, Timeline
@@ -45,8 +46,8 @@ def put_courses(arrays: dict, condition: Condition, cycle: Cycle, seed: int) -> 
     free = ONE + 1
     for name, variable in change.varied:
         courses = [c for c in change.courses if (c.name, c.variable) == (name, variable)]
-        key, part, position, target = _elements(condition, arrays, name)
-        chosen = np.stack([_chosen(c.of, position, target, seed, change) for c in courses])
+        key, part, seen, target = _elements(condition, arrays, name)
+        chosen = np.stack([_chosen(c.of, seen, target, seed, change) for c in courses])
         columns = arrays[f"{key}.{column(variable)}"]
         numbers = columns[part]
         for mine in np.unique(chosen, axis=1).T:
@@ -71,9 +72,9 @@ def _course(courses: list[Course], timeline: Timeline) -> np.ndarray:
 
 
 def _elements(condition: Condition, arrays, name: str):
-    """Return object and part of a population or projection, position and number of its cells.
+    """Return object and part of a population or projection, what its cells see, their numbers.
 
-    Of a projection they are those of the target cells of its synapses.
+    Of a projection they are the target cells of its synapses.
     """
     spec, plan = condition.spec, condition.plan
     cells = cells_of(spec)
@@ -88,13 +89,12 @@ def _elements(condition: Condition, arrays, name: str):
         number = np.arange(len(mine))
     else:
         number = arrays[f"{key}.j"][part] - first
-    position = np.where(cells.position[mine] < 0, -1, cells.position[mine] % spec.n_x)
-    return key, part, position[number], number
+    return key, part, sees(spec, population)[number], number
 
 
-def _chosen(m: Manipulation, position, number, seed: int, change) -> np.ndarray:
+def _chosen(m: Manipulation, seen, number, seed: int, change) -> np.ndarray:
     """Return which cells (or synapses on them) a manipulation is about."""
-    chosen = np.isin(position, m.positions) if m.positions else np.ones(len(position), bool)
+    chosen = seen[:, m.positions].any(axis=1) if m.positions else np.ones(len(seen), bool)
     if m.share < 1:
         order = [c.of for c in change.courses].index(m)
         drawn = np.random.default_rng([seed, 9, order]).random(int(number.max()) + 1)

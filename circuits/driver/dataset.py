@@ -189,7 +189,7 @@ def population_rows(spec: CircuitSpec) -> list[dict]:
             "area": p.area,
             "layer": p.layer,
             "cell_class": p.cell,
-            "n": p.size(spec.channels),
+            "n": spec.count(p.name),
             "colour": p.colour,
             "excitatory": p.excitatory,
             "meaning": p.meaning,

@@ -15,7 +15,7 @@ import numpy as np
 from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
 from circuits.anatomy.spec import CircuitSpec, Projection
-from circuits.anatomy.topography import log_weights, positions_of
+from circuits.anatomy.topography import log_weights, positions_of, seen_channels
 from circuits.engine.draws import delays, first_weights
 from circuits.engine.equations import COURSES, ONE, ZERO, column
 from circuits.engine.noise import draw_keys
@@ -37,7 +37,7 @@ class Cells:
     ----------
     population : (neuron,) array of str
     position : (neuron,) array of int
-        Channel, or -1.
+        Channel of the stimulus there, or -1.
     group, index : (neuron,) arrays
         NeuronGroup and index in it.
     """
@@ -62,13 +62,13 @@ def cells_of(spec: CircuitSpec) -> Cells:
     names, positions, groups, indices = [], [], [], []
     used: dict[str, int] = {}
     for p in spec.populations:
-        n = p.size(spec.channels)
+        n = spec.count(p.name)
         group = group_of(p)
         start = used.get(group, 0)
         used[group] = start + n
         names += [p.name] * n
         groups += [group] * n
-        positions.append(positions_of(p, spec.channels))
+        positions.append(seen_channels(spec, p))
         indices.append(np.arange(start, start + n))
     return Cells(
         np.array(names), np.concatenate(positions), np.array(groups), np.concatenate(indices)
@@ -101,7 +101,7 @@ def _offsets(spec: CircuitSpec) -> dict[str, int]:
     for p in spec.populations:
         group = group_of(p)
         offsets[p.name] = used.get(group, 0)
-        used[group] = offsets[p.name] + p.size(spec.channels)
+        used[group] = offsets[p.name] + spec.count(p.name)
     return offsets
 
 
@@ -118,12 +118,12 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
         arrays.setdefault(f"{group}.{variable}", []).append(np.asarray(values, dtype=float))
 
     for p in spec.populations:
-        n, group = p.size(spec.channels), group_of(p)
+        n, group = spec.count(p.name), group_of(p)
         if p.is_input:
             put(group, "r_peak", np.full(n, p.rate))
             put(group, "peak", np.full(n, p.peak))
             put(group, "seen", np.full(n, float(p.positions)))
-            put(group, "channel", np.maximum(positions_of(p, spec.channels), 0))
+            put(group, "channel", np.maximum(positions_of(spec, p), 0))
             continue
         cell = cell_class(p.cell)
         conductances = plan.group(group).conductances

@@ -129,7 +129,7 @@ def make_plan(
     groups = [varied_inputs(_input_group(spec), varied)]
     sizes: dict[str, int] = {}
     for p in spec.populations:
-        sizes[group_of(p)] = sizes.get(group_of(p), 0) + p.size(spec.channels)
+        sizes[group_of(p)] = sizes.get(group_of(p), 0) + spec.count(p.name)
     for name, n in sizes.items():
         if name == INPUTS:
             continue
@@ -281,7 +281,7 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
 
 
 def _input_group(spec: CircuitSpec) -> GroupPlan:
-    n = sum(p.size(spec.channels) for p in spec.populations if p.is_input)
+    n = sum(spec.count(p.name) for p in spec.populations if p.is_input)
     return GroupPlan(
         INPUTS, n, INPUT_EQUATIONS.strip(), "a >= level", INPUT_RESET, "euler", SLOW_CLOCK_MS
     )

@@ -112,9 +112,8 @@ def blocks_of(settings: Mapping, spec: CircuitSpec, common: Common, at: str) -> 
         own = settings["blocks"].get(name, {})
         stimulus = checked.table(own.get("stimulus", {}), f"{here} stimulus")
         shown, other = stimulus_and_circuit(
-            Stimulus.merged(settings["stimulus"], stimulus), common.size, common.scale,
-            f"{here} stimulus", common.folder,
-        )  # fmt: skip
+            Stimulus.merged(settings["stimulus"], stimulus), common, f"{here} stimulus"
+        )
         if (other.n_x, other.polarities) != (spec.n_x, spec.polarities):
             raise InputError(
                 f"{here} stimulus: {other.n_x} positions x {len(other.polarities)} polarities, but"

@@ -16,6 +16,7 @@ from circuits.anatomy.spec import CircuitSpec
 from circuits.anatomy.tables import load_circuit
 from circuits.anatomy.topography import check_indegrees
 from circuits.engine.equations import SLOW_CLOCK_MS
+from circuits.runfiles.settings import Common
 from circuits.stimuli.stimulus import Stimulus
 from circuits.synapses.receptors import RECEPTORS
 
@@ -31,7 +32,7 @@ _NOT_NEGATIVE = [
 
 
 def stimulus_and_circuit(
-    table, size: str, scale: float, where: str, folder: Path
+    table: Mapping, common: Common, where: str
 ) -> tuple[Stimulus, CircuitSpec]:
     """Return the stimulus of a table, and the circuit of the anatomy that has its channels.
 
@@ -39,12 +40,10 @@ def stimulus_and_circuit(
     ----------
     table : mapping
         ``[stimulus]``.
-    size : str
-    scale : float
+    common : Common
+        A picture may lie beside the run file.
     where : str
         For messages.
-    folder : path
-        Of the run file: a picture may lie beside it.
 
     Raises
     ------
@@ -52,12 +51,15 @@ def stimulus_and_circuit(
     """
     table = dict(checked.table(table, where))
     if isinstance(path := table.get("path"), str) and path and not Path(path).is_absolute():
-        beside = folder / path
+        beside = common.folder / path
         table["path"] = str(beside) if beside.is_file() and not Path(path).is_file() else path
     shown = Stimulus.from_mapping(table, where)
     wanted = table.get("n_x")
     try:
-        spec = load_circuit(size, scale=scale, n_x=wanted, polarities=shown.polarities)
+        spec = load_circuit(
+            common.size, scale=common.scale, n_x=wanted, polarities=shown.polarities,
+            anatomy=common.anatomy,
+        )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return Stimulus.from_mapping({**table, "n_x": spec.n_x}, where), spec

@@ -80,9 +80,7 @@ def conditions_of(
 def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: str) -> Condition:
     """Return a condition from the merged tables of the file and of the condition itself."""
     cycle = common.cycle
-    stimulus, spec = stimulus_and_circuit(
-        settings["stimulus"], common.size, common.scale, f"{at} [stimulus]", common.folder
-    )
+    stimulus, spec = stimulus_and_circuit(settings["stimulus"], common, f"{at} [stimulus]")
     spec, regular, silenced = changed_circuit(spec, settings, at)
     where = f"{at} [integration]"
     integration = checked.keys(settings["integration"], ("method", "dt", "threads"), where)

@@ -6,20 +6,32 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from circuits.anatomy.folder import anatomies, anatomy_chain
 from circuits.runfiles.model import Condition
 
 __all__ = ["used_files"]
 
 
-def used_files(conditions: Iterable[Condition]) -> dict[str, str]:
+def used_files(conditions: Iterable[Condition], anatomy: Path) -> dict[str, str]:
     """Return the pictures that are shown, and the results that first weights come from.
+
+    Parameters
+    ----------
+    conditions : iterable of Condition
+    anatomy : path
+        Folder of the tables, which count where they do not come along.
 
     Returns
     -------
     dict of str to str
         Absolute path and SHA-256 of each.
     """
-    found = set()
+    known = anatomies().values()
+    found = {
+        str(path)
+        for folder in anatomy_chain(anatomy) if folder not in known
+        for path in folder.glob("*.toml")
+    }  # fmt: skip
     for condition in conditions:
         shown = [condition.stimulus, *(block.stimulus for block in condition.blocks)]
         if condition.manipulated is not None:

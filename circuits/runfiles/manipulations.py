@@ -86,9 +86,8 @@ def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipula
         if not own:
             raise InputError(f"{where}: no key 'stimulus', of what is shown instead")
         shown, other = stimulus_and_circuit(
-            Stimulus.merged(settings["stimulus"], own), common.size, common.scale,
-            f"{where} stimulus", common.folder,
-        )  # fmt: skip
+            Stimulus.merged(settings["stimulus"], own), common, f"{where} stimulus"
+        )
         if (other.n_x, other.polarities) != (spec.n_x, spec.polarities):
             raise InputError(f"{where} stimulus: n_x and polarities must be those of [stimulus]")
     share = checked.number(row.get("share", 1.0), f"{where} share")

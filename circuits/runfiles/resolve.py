@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cells import checked
 from cells.parameters import InputError
-from circuits.anatomy.tables import SIZES
+from circuits.anatomy.folder import find_anatomy
+from circuits.anatomy.tables import load_circuit, sizes_of
 from circuits.engine.devices import DEVICES
 from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
 from circuits.runfiles.catalogue import find_run, read_run
@@ -101,7 +102,10 @@ def resolve(
         checked.text(document[key], f"{begin} {key}")
     if not document["name"] or set(document["name"]) & set("/\\\0") or document["name"][0] == ".":
         raise InputError(f"{begin} name: '{document['name']}' is no file name")
-    checked.one_of(document["size"], SIZES, f"{begin} size", "size")
+    anatomy, sizes = _anatomy(document["anatomy"], path, begin)
+    document["size"] = checked.one_of(
+        document.get("size", sizes[0]), sizes, f"{begin} size", "size"
+    )
     checked.one_of(document["device"], DEVICES, f"{begin} device", "device")
     if not checked.number(document["scale"], f"{begin} scale") > 0:
         raise InputError(f"{begin} scale: {document['scale']} is not above 0")
@@ -111,11 +115,11 @@ def resolve(
     if not given and learns(document):
         blocks = {"all": cycle.count}
     common = Common(
-        begin, path.parent, document["size"], float(document["scale"]), document["seeds"], cycle,
-        blocks, tuple(conditions or ()),
+        begin, path.parent, anatomy, document["size"], float(document["scale"]), document["seeds"],
+        cycle, blocks, tuple(conditions or ()),
     )  # fmt: skip
     resolved = conditions_of(document, common, given)
-    if files := used_files(resolved):
+    if files := used_files(resolved, anatomy):
         document["files"] = files
     names = [c.name for c in resolved]
     criteria = criteria_of(document["criteria"], f"{begin} criterion", condition_names(document))
@@ -127,6 +131,19 @@ def resolve(
     )  # fmt: skip
 
 
+def _anatomy(name, path: Path, begin: str) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder of an anatomy, named as such or relative to the run file, and its sizes."""
+    where = f"{begin} anatomy: "
+    try:
+        folder = find_anatomy(checked.text(name, f"{begin} anatomy"), path.parent)
+        sizes = sizes_of(folder)
+        for size in sizes:
+            load_circuit(size, anatomy=folder)
+    except InputError as error:
+        raise InputError(where + str(error).removeprefix(where)) from None
+    return folder, sizes
+
+
 def _resolve_synapse(document, path, cycles, conditions) -> Run:
     from circuits.plasticity.bench import biophysical
     from circuits.plasticity.bench.run import DEVICES as BENCH_DEVICES
@@ -136,8 +153,8 @@ def _resolve_synapse(document, path, cycles, conditions) -> Run:
     if cycles is not None or conditions:
         raise InputError(f"{begin} a synapse run has no cycles or conditions to choose from")
     # the abstract rules run in numpy whatever the device, and have no size
-    size = document.pop("size", "tiny")
-    checked.one_of(size, SIZES, f"{begin} size", "size")
+    sizes = sizes_of()
+    size = checked.one_of(document.pop("size", sizes[0]), sizes, f"{begin} size", "size")
     device = document.pop("device", "numpy")
     valid = [d for d in DEVICES if d in BENCH_DEVICES or d == "cython"]
     checked.one_of(device, valid, f"{begin} device", "device")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cells.parameters import InputError
+from circuits.anatomy.folder import DEFAULT
 from circuits.plasticity.learning import Learning
 from circuits.runfiles.model import Cycle
 from circuits.stimuli.stimulus import Stimulus
@@ -16,7 +17,7 @@ from circuits.stimuli.stimulus import Stimulus
 __all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merged"]
 
 # what a run file says once, and what a condition may say again for itself
-ONCE = ("experiment", "name", "claim", "source", "size", "scale", "seeds", "device",
+ONCE = ("experiment", "name", "claim", "source", "anatomy", "size", "scale", "seeds", "device",
         "replicas", "cycle", "condition", "criteria", "extensions")  # fmt: skip
 AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
          "lesions", "plasticity", "blocks", "pacing", "manipulation")  # fmt: skip
@@ -32,6 +33,8 @@ class Common:
         Of messages: the name of the file.
     folder : path
         Of the file.
+    anatomy : path
+        Folder of the tables of the circuit.
     size : str
     scale : float
     seeds : sequence of int
@@ -44,6 +47,7 @@ class Common:
 
     begin: str
     folder: Path
+    anatomy: Path
     size: str
     scale: float
     seeds: Sequence[int]
@@ -110,7 +114,7 @@ def complete(document: Mapping) -> dict:
     """Return the document with every default that it leaves out."""
     default = Cycle()
     found = {
-        "size": "tiny",
+        "anatomy": DEFAULT,
         "scale": 1.0,
         "seeds": [1],
         "device": "cpp",

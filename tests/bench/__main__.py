@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from circuits.anatomy.tables import SIZES
+from circuits.anatomy.tables import sizes_of
 from circuits.engine.project import cache_folder
 from circuits.runfiles.provenance import commit
 from tests.bench import measure, table
@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="few cells, short runs, size tiny")
     parser.add_argument(
-        "--sizes", help=f"of {', '.join(SIZES)}; default column, since plain Brian2 compiles long"
+        "--sizes",
+        help=f"of {', '.join(sizes_of())}; default column, since plain Brian2 compiles long",
     )
     parser.add_argument("--out", type=Path, help="folder of the table; --quick has one of its own")
     options = parser.parse_args(arguments)
@@ -42,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"unknown part '{name}'; valid: {', '.join(PARTS)}")
     sizes = (options.sizes or ("tiny" if options.quick else "column")).split(",")
     for size in sizes:
-        if size not in SIZES:
-            parser.error(f"unknown size '{size}'; valid: {', '.join(SIZES)}")
+        if size not in sizes_of():
+            parser.error(f"unknown size '{size}'; valid: {', '.join(sizes_of())}")
     os.environ["PULVINAR_CACHE"] = str(cache_folder() / "bench")  # compiled anew, none of a user's
     context = Context(options.quick, tuple(sizes))
     modules = {name: importlib.import_module(f"tests.bench.parts.{name}") for name in PARTS}

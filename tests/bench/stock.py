@@ -107,7 +107,7 @@ def make(condition, arrays) -> tuple[Network, dict[str, SpikeMonitor]]:
         targets = {spec.projections[k].target for k in chosen}
     groups = {}
     for population in spec.populations:
-        name, n = population.name, population.size(spec.channels)
+        name, n = population.name, spec.count(population.name)
         if population.is_input:
             group = NeuronGroup(
                 n, _INPUT, threshold="rand() < rate*dt", dt=SLOW_CLOCK_MS * ms, name=_name(name),

@@ -17,13 +17,14 @@ from tests.bench.table import Row, skipped
 
 TITLE = "scaling with cells and with synapses"
 _ROUNDS = 3
+_SIZES = 'reference = "tiny"\nsize.tiny = { positions = 8 }\n'
 _NO_INPUT = """
 [[population]]
 name = "NONE"
 area = "IN"
 layer = "in"
 cell = "input"
-cells = { tiny = 1, column = 1 }
+cells = { tiny = 1 }
 positions = false
 rate = "0 Hz"
 peak = 0.5
@@ -36,7 +37,7 @@ name = "{name}"
 area = "{name}"
 layer = "4"
 cell = "L4"
-cells = {{ tiny = {n}, column = {n} }}
+cells = {{ tiny = {n} }}
 positions = false
 bias = "{bias}"
 noise_sd = "40 pA"
@@ -45,7 +46,7 @@ meaning = "bench"
 """
 _PROJECTIONS = """
 projection = [ {{ row = 1, source = "IN", target = "OUT", at = "soma", receptors = {{ AMPA = 1.0 }},
- indegree = {{ tiny = {k}, column = {k} }}, weight = {weight}, topography = "all", delay = 3.0,
+ indegree = {{ tiny = {k} }}, weight = {weight}, topography = "all", delay = 3.0,
  delay_sd = 0.5, release = "cortical", plastic = true, basis = "bench", mark = "D" }} ]
 """
 _SOURCES, _TARGETS = 1000, 10_000
@@ -76,6 +77,7 @@ class Synapses(Circuit):
         # one line, as TOML wants it
         line = _PROJECTIONS.format(k=n // _TARGETS, weight=1e-3 * _TARGETS / n)
         (anatomy / "projections.toml").write_text(" ".join(line.split()))
+        (anatomy / "sizes.toml").write_text(_SIZES)
         spec = load_circuit("tiny", anatomy=anatomy)
         learning = Learning(projections=("IN->OUT",), start=0.5)
         self._plan = make_plan(spec, bins=80, bin_ms=5, learning=learning)

@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from cells.parameters import InputError
-from circuits.anatomy.tables import ANATOMY, SIZES, load_circuit
+from circuits.anatomy.folder import DEFAULT, find_anatomy
+from circuits.anatomy.tables import load_circuit, sizes_of
 from circuits.anatomy.topography import check_indegrees
 from circuits.engine.arrays import cells_of
 
@@ -101,7 +102,7 @@ def test_mistakes_are_told_in_one_line(tiny, change, wanted):
             "populations",
             'cell = "TRC"',
             'cell = "TCR"',
-            ("populations.toml: population", "(TRC): cell", "'TCR'"),
+            ("populations.toml: population", "({relay}): cell", "'TCR'"),
         ),
         (
             "populations",
@@ -110,12 +111,20 @@ def test_mistakes_are_told_in_one_line(tiny, change, wanted):
             ("populations.toml", "did you mean 'noise_sd'"),
         ),
         ("populations", 'rate = "30 Hz"', 'rate = "30 mV"', ("(THETA): rate", "dimension")),
-        ("projections", 'target = "TRC"', 'target = "TCR"', ("unknown population 'TCR'",)),
+        (
+            "projections",
+            'target = "{relay}"',
+            'target = "{realy}"',
+            ("projection 11", "no step has a word 'realy'; did you mean 'relay'"),
+        ),
+        ("projections", 'target = "V1.PV"', 'target = "V1.VP"', ("unknown population 'V1.VP'",)),
+        ("projections", 'areas = "cortex"', 'areas = "cortx"', ("unknown area 'cortx'", "cortex")),
         ("projections", "AMPA = 1.0", "AMPAR = 1.0", ("unknown key 'AMPAR'",)),
         ("projections", "weight = ", "wieght = ", ("did you mean 'weight'",)),
         ("projections", 'at = "apical"', 'at = "basal"', ("no compartment 'basal'",)),
         ("projections", " delay = 3.0,", "", ("projection 1 (LGN->V1.L4)", "no 'delay'")),
-        ("projections", "tiny = 8, ", "", ("indegree", "nothing for size 'tiny'")),
+        ("projections", "tiny = 8, column = 8", "", ("indegree", "nothing for size 'tiny'")),
+        ("projections", "tiny = 8", "tyni = 8", ("indegree", "did you mean 'tiny'")),
         ("projections", "tiny = 8", "tiny = 8.5", ("indegree.tiny", "8.5 is not a whole number")),
         ("projections", "weight = 36.0", 'weight = "36 mV"', ("weight", "dimension")),
         ("projections", "weight = 36.0", "weight = -1", ("weight", "-1 is below 0")),
@@ -132,7 +141,7 @@ def test_mistakes_are_told_in_one_line(tiny, change, wanted):
         ("projections", "projection = [", "projektion = [", ("did you mean 'projection'",)),
         ("populations", 'name = "LGN"\n', "", ("population 1", "no 'name'")),
         ("populations", 'area = "LGN"\n', "", ("needs either 'area' or 'areas'",)),
-        ("populations", "tiny = 8, ", "", ("cells", "nothing for size 'tiny'")),
+        ("populations", "tiny = 8, column = 8", "", ("cells", "nothing for size 'tiny'")),
         ("populations", 'name = "THETA"', 'name = "LGN"', ("already a population 'LGN'",)),
         ("populations", "positions = false", "positions = 0", ("0 is not true or false",)),
         ("populations", 'name = "LGN"', 'nmae = "LGN"', ("did you mean 'name'",)),
@@ -142,7 +151,7 @@ def test_mistakes_in_tables_name_file_and_key(tmp_path, table, old, new, wanted)
     from circuits.engine.planner import make_plan
 
     folder = tmp_path / "anatomy"
-    shutil.copytree(ANATOMY, folder)
+    shutil.copytree(find_anatomy(DEFAULT), folder)
     path = folder / f"{table}.toml"
     text = path.read_text()
     assert old in text
@@ -157,7 +166,7 @@ def test_mistakes_in_tables_name_file_and_key(tmp_path, table, old, new, wanted)
 
 def test_a_weight_of_a_table_may_have_a_unit(tiny, tmp_path):
     folder = tmp_path / "anatomy"
-    shutil.copytree(ANATOMY, folder)
+    shutil.copytree(find_anatomy(DEFAULT), folder)
     path = folder / "projections.toml"
     path.write_text(path.read_text().replace("weight = 36.0", 'weight = "0.036 uS"', 1))
     weight = load_circuit("tiny", anatomy=folder).projections[0].weight
@@ -165,4 +174,4 @@ def test_a_weight_of_a_table_may_have_a_unit(tiny, tmp_path):
 
 
 def test_sizes_are_named():
-    assert SIZES == ("tiny", "column")
+    assert sizes_of() == ("tiny", "column")

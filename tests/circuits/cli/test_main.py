@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from circuits.anatomy.tables import ANATOMY
+from circuits.anatomy.folder import DEFAULT, find_anatomy
 from circuits.cli import main
 from circuits.cli.params import FIELDS, parameters
 from circuits.driver.progress import Progress, duration_text
@@ -79,6 +79,19 @@ def test_every_parameter_has_value_unit_meaning_source_and_mark(capsys):
     assert text.count("\n| ") == len(rows) + len(tables)
 
 
+def test_parameters_of_another_anatomy_are_listed(tmp_path, capsys):
+    (tmp_path / "areas.toml").write_text(
+        'extends = "v1_v2_pulvinar"\n[groups]\ncortex = ["V1", "V2", "V3"]\n[[step]]\n'
+        'lower = "V2"\nhigher = "V3"\nnucleus = "P2"\n'
+        'relay = "TRC2"\nreticular = "TRN2"\nincerta = "ZI2"\n'
+    )
+    assert main.main(["params", "--anatomy", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "V3.L6CT->TRC2 | weight" in text and "L23->L23 (V1, V2, V3) | weight" in text
+    assert main.main(["params", "--anatomy", "v1_v2_pulvina"]) == 2
+    assert "did you mean 'v1_v2_pulvinar'" in capsys.readouterr().err
+
+
 def test_parameters_are_the_values_of_the_tables():
     table = tomllib.loads((ROOT / "cells" / "tables" / "thalamus.toml").read_text())
     listed = {
@@ -92,7 +105,7 @@ def test_parameters_are_the_values_of_the_tables():
 
 
 def test_no_number_of_a_projection_is_left_out():
-    table = tomllib.loads((ANATOMY / "projections.toml").read_text())["projection"]
+    table = tomllib.loads((find_anatomy(DEFAULT) / "projections.toml").read_text())["projection"]
     wanted = []
     for row in table:
         numbers = {key: row[key] for key in ("weight", "delay", "delay_sd")} | row["receptors"]

@@ -90,7 +90,7 @@ def test_pacing_moves_the_rhythmic_inputs(write):
             shift, False, cycle_ms=100, bin_ms=BIN_MS, bins=120, seed=3
         )
         index, t = devices.run_plan(plan, arrays, duration=0.6, device="numpy").spikes["inputs"]
-        first = paced[0].size(spec.channels)
+        first = spec.count(paced[0].name)
         mine = t[(index < first) & (t > 0.1)]
         assert mine.size > 50
         phase[shift] = np.angle(np.exp(2j * np.pi * mine / 0.1).mean()) / (2 * np.pi)

@@ -1,5 +1,7 @@
 """Run files: what they say is what is run, and nothing of a run's numbers compiles anew."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -191,6 +193,30 @@ def test_bump_on_a_ring_has_its_own_circuit(write):
     text = '[stimulus]\nkind = "ring"\nn_x = 16\n'
     (only,) = resolve(write(text)).conditions
     assert only.spec.polarities == ("on",) and only.spec.channels == 16
+
+
+def test_anatomy_is_a_name_or_a_folder_beside_the_run_file(write, tmp_path):
+    (default,) = resolve(write()).conditions
+    (named,) = resolve(write(base='anatomy = "v1_v2_pulvinar"\n' + BASE)).conditions
+    assert named.spec == default.spec
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "sizes.toml").write_text("[size.small]\npositions = 12\n")
+    (folder / "areas.toml").write_text('extends = "v1_v2_pulvinar"\n')
+    run = resolve(write(base='anatomy = "mine"\nsize = "small"\n' + BASE))
+    assert {Path(name).name for name in run.document["files"]} == {"areas.toml", "sizes.toml"}
+    (own,) = run.conditions
+    assert own.spec.n_x == own.stimulus.n_x == 12
+    for text, wanted in (
+        ("anatomy = 'mien'\n", "anatomy: no anatomy 'mien'"),
+        ("anatomy = 3\n", "anatomy: 3 is not a text"),
+        ("anatomy = 'mine'\nsize = 'smal'\n", "size: unknown size 'smal'; did you mean 'small'"),
+    ):
+        with pytest.raises(InputError, match=wanted):
+            resolve(write(base=text + BASE))
+    (folder / "areas.toml").write_text('extends = "v1_v2_pulvinar"\n[[stp]]\n')
+    with pytest.raises(InputError, match=r"anatomy: mine/areas\.toml: unknown key 'stp'"):
+        resolve(write(base="anatomy = 'mine'\n" + BASE))
 
 
 def test_picture_beside_the_run_file_is_found(write, tmp_path):
