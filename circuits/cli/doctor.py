@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Check", "cache_directory", "checks", "print_report"]
+__all__ = ["Check", "checks", "print_report"]
 
 _BRIAN2 = "2.10.1"
 _NUMPY = (2, 2)
@@ -66,15 +66,6 @@ class Check:
         return f"{sign} {self.name:<18} {self.found}" + (
             f"\n{'':<24}-> {self.advice}" if self.advice else ""
         )
-
-
-def cache_directory() -> Path:
-    """Return where compiled circuits are kept: ``PULVINAR_CACHE``, or the user's cache folder."""
-    own = os.environ.get("PULVINAR_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "pulvinar"
 
 
 def _first_line(text: str) -> str:
@@ -178,7 +169,13 @@ def _disk() -> Check:
 
 
 def _cache() -> Check:
-    folder = cache_directory()
+    from cells.parameters import InputError
+    from circuits.engine.machine import cache_folder
+
+    try:
+        folder = cache_folder()
+    except InputError as error:
+        return Check("build cache", False, str(error), "set PULVINAR_CACHE")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -19,8 +19,9 @@ import numpy as np
 
 from circuits.engine.devices import run_plan
 from circuits.engine.launch import Recording
+from circuits.engine.machine import cache_folder
 from circuits.engine.plan import Plan
-from circuits.engine.project import DeviceError, Progress, cache_folder
+from circuits.engine.project import DeviceError, Progress
 
 __all__ = ["checkpoint_folder", "held", "joined", "kept_pieces", "run_in_pieces"]
 
@@ -54,8 +55,13 @@ def held(folder: Path, fresh: bool = False) -> Iterator[bool]:
     bool
         Whether it is ours: another process may be at the same run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    except PermissionError:  # programs of a cache of others can be used, without keeping pieces
+        yield False
+        return
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

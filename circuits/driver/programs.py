@@ -11,8 +11,8 @@ from cells.parameters import InputError
 from circuits.driver.inputs import drawn
 from circuits.driver.progress import Progress, duration_text
 from circuits.engine.devices import DEVICES
+from circuits.engine.machine import cache_folder, is_complete
 from circuits.engine.plan import Plan, replicated
-from circuits.engine.project import cache_folder
 from circuits.engine.replicas import packed
 from circuits.runfiles.model import Condition, Cycle, Run
 
@@ -106,7 +106,7 @@ def check_compiler(run: Run) -> None:
     InputError
     """
     programs = [cache_folder() / "programs" / digest for digest in programs_of(run)]
-    compiled = all((program / "program.json").is_file() for program in programs)
+    compiled = all(is_complete(program) for program in programs)
     if DEVICES[run.device].check is not None and not compiled:
         try:
             DEVICES[run.device].check()

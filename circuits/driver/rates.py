@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ import xarray as xr
 
 from circuits.driver.processes import in_processes
 from circuits.driver.progress import Progress
+from circuits.engine.machine import cores
 from circuits.rates.experiments.kinds import KINDS
 from circuits.runfiles.model import Run
 from circuits.runfiles.rates import RateCondition
@@ -62,7 +62,7 @@ def run_rate(run: Run, *, jobs: int | None = None, progress: Progress | None = N
     """
     progress = progress or Progress()
     began = time.perf_counter()
-    n = min(jobs or os.cpu_count() or 1, len(run.conditions))
+    n = min(jobs or cores(), len(run.conditions))
     progress.begin(f"{run.name}: {len(run.conditions)} conditions, {len(run.seeds)} seeds")
     work = [([condition], {"seeds": run.seeds}) for condition in run.conditions]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from circuits.driver.programs import build_all, packs, program_of, programs_of
 from circuits.driver.progress import Progress
 from circuits.driver.results import Result, keep_weights
 from circuits.engine.devices import DEVICES, run_plan
+from circuits.engine.machine import cores
 from circuits.engine.replicas import unpacked
 from circuits.runfiles.model import Condition, Cycle, Run
 
@@ -73,7 +73,7 @@ def simulate(
             options["checkpoints"] = checkpoints
         work.append((runs, options))
     # one program at a time has the GPU
-    free = os.cpu_count() or 1 if device.parallel else 1
+    free = cores() if device.parallel else 1
     threads = max(condition.plan.threads for condition in run.conditions)
     n = min(jobs or max(1, free // threads), len(work))
     progress.begin(f"{run.name}: {len(every)} runs" if len(every) > 1 else run.name)

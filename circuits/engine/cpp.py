@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +14,16 @@ import numpy as np
 
 from cells.fast_math import COMPILE_FLAGS
 from cells.parameters import InputError
+from circuits.engine.machine import (
+    cache_folder,
+    cores,
+    is_complete,
+    new_sibling,
+    plain_messages,
+    put_in_place,
+)
 from circuits.engine.plan import Plan
-from circuits.engine.project import DeviceError, Progress, cache_folder, generate
+from circuits.engine.project import DeviceError, Progress, generate
 
 __all__ = ["build", "check_compiler"]
 
@@ -56,19 +61,17 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
         If it does not compile.
     """
     home = cache_folder() / "programs" / plan.digest
-    if (home / "program.json").is_file():
+    if is_complete(home):
         return home
     check_compiler()
-    home.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{plan.digest}.", dir=home.parent))
+    partial = new_sibling(home)
     try:
         description = generate(plan, arrays, partial)
         _compile(partial, progress, ["-fopenmp"] if plan.threads > 1 else [])
         for leftover in (*partial.rglob("*.o"), *partial.rglob("*.gch")):
             leftover.unlink()
         (partial / "program.json").write_text(json.dumps(description))
-        with contextlib.suppress(OSError):
-            partial.rename(home)  # another process may have been faster
+        put_in_place(partial, home, is_complete)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return home
@@ -93,11 +96,13 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
 
     def run(*arguments) -> None:
         done = subprocess.run(
-            [compiler, *map(str, arguments)], cwd=folder, capture_output=True, text=True
-        )
+            [compiler, *map(str, arguments)], cwd=folder, capture_output=True, text=True,
+            errors="replace", env=plain_messages(),
+        )  # fmt: skip
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line]
-            raise DeviceError(f"compiling failed: {(lines or ['no message'])[0]}")
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            told = [line for line in lines if "error" in line] or lines[-1:] or ["no message"]
+            raise DeviceError(f"compiling failed: {told[0]}")
 
     def compile_one(source: Path) -> None:
         flags = cold if source.stem in _COLD else ["-include", _HEADER, *hot]
@@ -106,7 +111,7 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
             progress(float("nan"), time.perf_counter() - start)
 
     run(*hot, "-x", "c++-header", _HEADER, "-o", f"{_HEADER}.gch")
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         try:
             list(pool.map(compile_one, sources))
         except BaseException:

@@ -34,7 +34,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -58,8 +57,16 @@ from circuits.engine.cuda_toolkit import (
     nvcc_architectures,
     nvcc_release,
 )
+from circuits.engine.machine import (
+    cache_folder,
+    cores,
+    is_complete,
+    new_sibling,
+    plain_messages,
+    put_in_place,
+)
 from circuits.engine.plan import Plan
-from circuits.engine.project import DeviceError, Progress, cache_folder, generate
+from circuits.engine.project import DeviceError, Progress, generate
 
 __all__ = ["build_cuda", "build_to_run", "check_delays", "check_project", "generate_cuda"]
 
@@ -307,7 +314,12 @@ def build_cuda(
     tag = hashlib.sha256("\n".join(own).encode()).hexdigest()[:8]
     home = cache_folder() / "programs" / f"{plan.digest}-cuda-{tag}"
     release = nvcc_release()
-    if (home / "main").is_file() or (release is None and (home / "build.json").is_file()):
+
+    def wanted(folder: Path) -> bool:
+        # generated before there was an nvcc, it lacks its program
+        return is_complete(folder, compiled=release is not None)
+
+    if wanted(home) or is_complete(home):
         return home
     if release is not None:
         known = nvcc_architectures()
@@ -318,8 +330,7 @@ def build_cuda(
             )
         if shutil.which("make") is None:
             raise InputError("device 'cuda' needs make: install it (Debian: apt install make)")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{home.name}.", dir=home.parent))
+    partial = new_sibling(home)
     try:
         start = time.perf_counter()
         _, written = generate_cuda(plan, arrays, partial)
@@ -334,10 +345,7 @@ def build_cuda(
         if release is not None:
             info |= {"nvcc": f"{release[0]}.{release[1]}", **_compile(partial, progress)}
         (partial / "build.json").write_text(json.dumps(info, indent=2) + "\n")
-        if home.exists():  # generated before there was an nvcc
-            shutil.rmtree(home)
-        with contextlib.suppress(OSError):
-            partial.rename(home)  # another process may have been faster
+        put_in_place(partial, home, wanted)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return home
@@ -345,13 +353,14 @@ def build_cuda(
 
 def _compile(folder: Path, progress: Progress | None) -> dict:
     """Compile the project in ``folder``, one process per core; return times and size."""
-    jobs = os.cpu_count() or 1
+    jobs = cores()
     start, used = time.perf_counter(), _children_s()
     with (folder / "make.log").open("w+") as log:
         # a session of its own, so that an interrupt can end make with all that it started
         process = subprocess.Popen(
-            ["make", "-j", str(jobs)], cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
+            ["make", "-j", str(jobs)], cwd=folder, stdout=log, stderr=log, start_new_session=True,
+            env=plain_messages(),
+        )  # fmt: skip
         try:
             while process.poll() is None:
                 if progress is not None:
@@ -364,7 +373,8 @@ def _compile(folder: Path, progress: Progress | None) -> dict:
             raise
         log.seek(0)
         telling = re.compile(r"error|undefined reference|not found|cannot find", re.IGNORECASE)
-        lines = [line.strip() for line in log if telling.search(line)]
+        lines = [line.strip() for line in log if line.strip()]
+        lines = [line for line in lines if telling.search(line)] or lines[-1:]
     if process.returncode or not (folder / "main").is_file():
         raise DeviceError(f"compiling CUDA failed: {(lines or ['no message'])[0]}")
     for leftover in folder.glob("*.o"):

@@ -1,7 +1,8 @@
 """One launch of a compiled program: its numbers in, its recording out.
 
-Standalone programs fail silently in several ways; every launch checks the exit status, the error
-stream, that every result file is there, that the run got to its end, and that it stayed finite.
+Standalone programs fail silently in several ways; every launch checks the exit status, that every
+result file is there and whole, that the run got to its end, and that it stayed finite. What a
+program writes on its error stream is shown; a loader or a library may speak there too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -94,10 +96,15 @@ def launch(home: Path, plan, arrays, duration, progress, start=None, stop=None) 
                 raise DeviceError(f"the program left no file {entry[0]}")
             return np.fromfile(path, dtype=entry[1])
 
+        def alike(name, i, t):
+            if i.size != t.size:
+                raise DeviceError(f"{name}: {i.size} spikes, but {t.size} times; is the disk full?")
+            return i, t
+
         for name, entry in description["potentials"].items():
             check_finite(name, read(entry))
         spikes = {
-            name: ordered(read(files["i"]), read(files["t"]))
+            name: ordered(*alike(name, read(files["i"]), read(files["t"])))
             for name, files in description["spikes"].items()
         }
         traces = {}
@@ -129,7 +136,8 @@ def _run_program(main: Path, folder: Path, duration, progress, states) -> None:
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
     }
-    errors = (folder / "stderr").open("w+")
+    errors = (folder / "stderr").open("w+", errors="replace")
+    failed = ""
     # a session of its own: an interrupt must reach us, not make the program write half a result
     process = subprocess.Popen(
         [str(main), "--results_dir", "results/"], cwd=folder, env=environment, text=True,
@@ -137,6 +145,8 @@ def _run_program(main: Path, folder: Path, duration, progress, states) -> None:
     )  # fmt: skip
     try:
         for line in process.stdout:
+            if line.startswith("Error "):  # of a file that it could not read or write
+                failed = line.strip()
             if progress is not None and line.startswith("progress "):
                 completed, elapsed = map(float, line.split()[1:3])
                 progress(completed, elapsed)
@@ -148,9 +158,12 @@ def _run_program(main: Path, folder: Path, duration, progress, states) -> None:
     errors.seek(0)
     message = errors.read().strip()
     errors.close()
-    if process.returncode or message:
-        first = message.splitlines()[0] if message else f"exit status {process.returncode}"
+    if process.returncode or failed:
+        first = failed or (message or f"exit status {process.returncode}").splitlines()[0]
         raise DeviceError(f"the compiled program failed: {first}")
+    if message:
+        print(message, file=sys.stderr)
     info = folder / "results" / "last_run_info.txt"
-    if not info.is_file() or abs(float(info.read_text().split()[1]) - 1) > 1e-6:
+    told = info.read_text().split() if info.is_file() else []
+    if len(told) < 2 or abs(float(told[1]) - 1) > 1e-6:
         raise DeviceError("the compiled program stopped before its end")

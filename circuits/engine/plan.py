@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
-import subprocess
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from pathlib import Path
 from cells.fast_math import COMPILE_FLAGS
 from cells.models import cell_class
 from circuits.anatomy.spec import Population
+from circuits.engine.machine import compiler_version
 from circuits.plasticity.learning import LEARNING_RATE
 from circuits.synapses.receptors import (
     Conductance,
@@ -122,13 +122,7 @@ class Plan:
 _WRITERS = ("brian2", "jinja2", "numpy", "sympy")
 
 
-@cache
-def _compiler() -> str:
-    try:
-        done = subprocess.run(["g++", "--version"], capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.partition("\n")[0]
+_compiler = cache(compiler_version)
 
 
 def _hashes() -> list[str]:

@@ -8,7 +8,6 @@ do not compile anything.
 from __future__ import annotations
 
 import gc
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from cells.preferences import own_preferences
 from circuits.engine.plan import Plan
 from circuits.engine.program import TIMED, check_network, construct
 
-__all__ = ["DeviceError", "cache_folder", "generate"]
+__all__ = ["DeviceError", "generate"]
 
 
 Progress = Callable[[float, float], None]
@@ -38,14 +37,6 @@ _STATE = Path(__file__).with_name("state.h")
 
 class DeviceError(RuntimeError):
     """A build or a launch went wrong; the message is one line."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled programs: ``$PULVINAR_CACHE`` or the user's cache."""
-    if folder := os.environ.get("PULVINAR_CACHE"):
-        return Path(folder)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pulvinar"
 
 
 @own_preferences()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from circuits.anatomy.tables import sizes_of
-from circuits.engine.project import cache_folder
+from circuits.engine.machine import cache_folder
 from circuits.runfiles.provenance import commit
 from tests.bench import measure, table
 from tests.bench.context import Context

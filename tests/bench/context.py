@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from circuits.driver.inputs import arrays_of
-from circuits.engine import cpp, devices, project
+from circuits.engine import cpp, devices, machine
 from circuits.engine.launch import Recording
 from circuits.runfiles.resolve import resolve
 from tests.bench.measure import Usage, fresh, usage
@@ -48,7 +48,7 @@ class Context:
     @property
     def folder(self) -> Path:
         """Where programs of the bench are kept."""
-        return project.cache_folder() / "others"
+        return machine.cache_folder() / "others"
 
 
 @dataclass

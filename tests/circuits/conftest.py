@@ -1,5 +1,6 @@
 """A small part of the circuit that learns, with noise and delays: it compiles in half a minute."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,3 +52,17 @@ def few_cells():
         return drawn
 
     return SimpleNamespace(spec=spec, plan=plan, arrays=arrays)
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A system in which the user has no home folder."""
+
+    def home(path):
+        if str(path).startswith("~"):
+            raise RuntimeError("Could not determine home directory.")
+        return path
+
+    for name in ("PULVINAR_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", home)

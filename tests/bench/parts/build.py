@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from circuits.engine import project
+from circuits.engine import machine
 from tests.bench import standalone, stock
 from tests.bench.context import SEED, Circuit, Context, cores
 from tests.bench.measure import interleaved, ratios, usage
@@ -45,7 +45,7 @@ def rows(context: Context) -> Iterator[Row | tuple]:
     table = []
     for size in context.sizes:
         circuit = Circuit(size)
-        shutil.rmtree(project.cache_folder() / "programs" / circuit.plan.digest, ignore_errors=True)
+        shutil.rmtree(machine.cache_folder() / "programs" / circuit.plan.digest, ignore_errors=True)
         ours = circuit.build()
         folder = context.folder / f"stock-{size}"
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 
 from circuits.cli import doctor
-from circuits.cli.doctor import Check, cache_directory, checks, print_report
+from circuits.cli.doctor import Check, checks, print_report
 from circuits.engine import cuda_toolkit
 
 
@@ -139,18 +139,21 @@ def test_full_disk(monkeypatch):
     assert "--out" in check.advice
 
 
-def test_cache_directory(monkeypatch, tmp_path):
+def test_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("PULVINAR_CACHE", str(tmp_path / "own"))
-    assert cache_directory() == tmp_path / "own"
-    assert doctor._cache().ok is True
-    monkeypatch.delenv("PULVINAR_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_directory() == tmp_path / "xdg" / "pulvinar"
+    assert doctor._cache() == Check("build cache", True, str(tmp_path / "own"))
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PULVINAR_CACHE", str(tmp_path / "file" / "below"))
     check = doctor._cache()
     assert check.ok is False
     assert "PULVINAR_CACHE" in check.advice
+
+
+def test_cache_without_a_home(monkeypatch, tmp_path, homeless):
+    monkeypatch.chdir(tmp_path)
+    check = doctor._cache()
+    assert check.ok is False and "no home folder" in check.found
+    assert not list(tmp_path.iterdir())  # no folder called ~
 
 
 def test_old_versions_are_told(monkeypatch):

@@ -17,7 +17,7 @@ from circuits.driver import checkpoint
 from circuits.driver.checkpoint import held, joined, kept_pieces, run_in_pieces
 from circuits.driver.inputs import arrays_of
 from circuits.driver.simulate import piece_ends
-from circuits.engine import cpp, devices, project
+from circuits.engine import cpp, devices, machine
 from circuits.engine.launch import Recording
 from circuits.engine.project import DeviceError
 from circuits.runfiles.model import Cycle
@@ -301,7 +301,7 @@ def test_a_killed_run_continues_to_the_same_result(tmp_path, capsys):
     path.write_text(TEXT)
     (condition,) = resolve(path).conditions
     cpp.build(condition.plan, arrays_of(condition, resolve(path).cycle, 3)[0])
-    kept = project.cache_folder() / "checkpoints"
+    kept = machine.cache_folder() / "checkpoints"
     before = set(kept.glob("long-*"))
     command = [sys.executable, "-m", "circuits.cli.main", "run", str(path), "--jobs", "1"]
     command += ["--out", str(tmp_path / "killed")]

@@ -202,7 +202,10 @@ def test_launch_passes_numbers_and_duration_and_reports(fake, tmp_path):
     ("script", "message"),
     [
         (f"{GOOD}; exit 3", "exit status 3"),
-        (f"{GOOD}; echo something odd >&2", "something odd"),
+        (f"{GOOD}; echo something odd >&2; exit 1", "something odd"),
+        (f"{GOOD}; echo Error writing output file for v.", "Error writing output file for v"),
+        (f"{GOOD}; : > results/spikes_t", "g: 1 spikes, but 0 times"),
+        (f"{GOOD}; : > results/last_run_info.txt", "stopped before its end"),
         (f"{V}; {SPIKES}", "stopped before its end"),
         (f"printf '1.0 0.5' > results/last_run_info.txt; {V}; {SPIKES}", "before its end"),
         (f"{INFO}; {V}", "left no file spikes_"),
@@ -212,6 +215,13 @@ def test_launch_passes_numbers_and_duration_and_reports(fake, tmp_path):
 def test_failures_of_a_program_are_told(fake, script, message):
     with pytest.raises(project.DeviceError, match=message):
         launch(fake(script))
+
+
+def test_what_a_library_says_is_shown_and_no_failure(fake, capsys):
+    """Such as a loader that cannot preload something."""
+    recording, _ = launch(fake(f"{GOOD}; echo something odd >&2"))
+    assert recording.spikes["g"][0].size == 1
+    assert capsys.readouterr().err == "something odd\n"
 
 
 def test_arrays_of_another_size_are_refused(fake):
