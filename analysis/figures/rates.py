@@ -7,9 +7,22 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis.figures.circuit import style
+from analysis.observables import by_condition
 
-__all__ = ["BY_KIND", "figure1_sections", "plot_dots", "plot_figure1", "training_sections",
-           "training_table"]  # fmt: skip
+__all__ = [
+    "BY_KIND",
+    "alignment_sections",
+    "depth_sections",
+    "figure1_sections",
+    "identities_sections",
+    "plot_by_depth",
+    "plot_dots",
+    "plot_figure1",
+    "prediction_sections",
+    "readout_sections",
+    "training_sections",
+    "training_table",
+]
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8C6D4F")
 
@@ -152,5 +165,190 @@ def figure1_sections(ds: xr.Dataset) -> list[tuple]:
     return found
 
 
+def identities_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``identities``."""
+    rows = [
+        [str(name), _scientific(ds["identity_error"].sel(condition=name).values)]
+        for name in ds["condition"].values
+    ]
+    table = (["condition", "error"], rows)
+    return [("How far each identity is from holding", "Mean ± s.d. over seeds.", None, table)]
+
+
+def _scientific(values) -> str:
+    spread = f" ± {values.std(ddof=1):.1e}" if values.size > 1 else ""
+    return f"{values.mean():.1e}{spread}"
+
+
+def plot_by_depth(values: xr.DataArray, ax, label: str) -> None:
+    """Draw means ± s.d. over seeds against the number of hidden layers, a line a condition.
+
+    Parameters
+    ----------
+    values : DataArray (condition, depth, seed)
+    ax : Axes
+    label : str
+    """
+    styles = ("-", "--", ":", "-.")
+    ddof = min(1, values.sizes["seed"] - 1)
+    for k, name in enumerate(values["condition"].values):
+        one = values.sel(condition=name)
+        ax.errorbar(
+            one["depth"], one.mean("seed"), one.std("seed", ddof=ddof),
+            color=_COLOURS[k % len(_COLOURS)], ls=styles[k // len(_COLOURS) % 4], marker="o", ms=3,
+            lw=1, label=str(name),
+        )  # fmt: skip
+    ax.set_xticks(values["depth"].values)
+    ax.set_xlabel("hidden layers")
+    ax.set_ylabel(label)
+
+
+def alignment_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``alignment``."""
+    names = {"cosine_settled": "settled gradient", "cosine_feedforward": "backpropagation"}
+    shown = {k: v for k, v in names.items() if k in ds}
+    with style():
+        figure = Figure(figsize=(10.5, 5.2), layout="constrained")
+        for ax, (key, label) in zip(
+            figure.subplots(1, 2, sharey=True), shown.items(), strict=False
+        ):
+            least = ds[key].min("layer")
+            there = least.notnull().any(("seed", "depth"))
+            plot_by_depth(least.isel(condition=np.flatnonzero(there)), ax, f"least cosine: {label}")
+            ax.axhline(0, color="black", lw=0.6)
+            ax.legend(fontsize=5, ncols=2)
+    caption = (
+        "Cosine of the change of weights with two gradients in the layer where it is least, on"
+        " weights that backpropagation has trained. Means ± s.d. over seeds."
+    )
+    sections: list[tuple] = [("Along which gradient", caption, figure, None)]
+    columns = ["condition", "hidden layers", *(f"with the {v}, by layer" for v in shown.values())]
+    rows = [
+        [str(c), str(int(d)), *(_by_layer(ds.sel(depth=d), key, c) for key in shown)]
+        for c in ds["condition"].values for d in ds["depth"].values
+    ]  # fmt: skip
+    sections.append(("By layer, first to last", "Means over seeds.", None, (columns, rows)))
+    if "nudge_cosine" in ds:
+        sections.append(_between_section(ds))
+    return sections
+
+
+def _between_section(ds) -> tuple:
+    """Where rules lie between a nudge and a clamp, for the deepest networks."""
+    one = ds.isel(depth=-1)
+    here = np.flatnonzero(one["nudge_cosine"].notnull().any(("seed", "beta")))
+    beta = np.where(np.isfinite(ds["beta"]), ds["beta"], 100.0)
+    with style():
+        figure = Figure(figsize=(10.5, 3.2), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for k, c in enumerate(here):
+            part, colour = one.isel(condition=c), _COLOURS[k % len(_COLOURS)]
+            left.semilogx(beta, part["nudge_cosine"].mean("seed"), "o-", color=colour, ms=3,
+                          label=str(part["condition"].values))  # fmt: skip
+            moved = part["displacement"].mean("seed").dropna("layer")
+            right.plot(moved["layer"], moved, "o-", color=colour, ms=3)
+        left.set_xlabel("strength of a one-sided nudge (last: clamp)")
+        left.set_ylabel("cosine of the weight change")
+        left.legend(fontsize=6)
+        right.set_xlabel("layer")
+        right.set_ylabel("change of rates, over that by a clamp")
+    caption = (
+        f"Networks of {int(one['depth'])} hidden layers. Left: the change of weights beside that of"
+        " contrastive Hebbian learning under a nudge. Right: how far the rates go from the minus to"
+        " the plus phase. Means over seeds."
+    )
+    return ("Between a nudge and a clamp", caption, figure, None)
+
+
+def depth_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``depth``."""
+    names, depths = ds["condition"].values, ds["depth"].values
+    with style():
+        figure = Figure(figsize=(10.5, 4.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        plot_by_depth(ds["score_test"], left, "right in test")
+        left.legend(fontsize=6)
+        least = ds["cosine_feedforward"].min("layer")
+        plot_by_depth(least, right, "least cosine with backpropagation, own weights")
+    sections: list[tuple] = [
+        ("What is reached with depth", "Means ± s.d. over seeds.", figure, None)
+    ]
+    columns = ["condition", *(f"{int(d)} hidden" for d in depths)]
+    rows = [
+        [str(c), *(_mean_sd(ds["score_test"].sel(condition=c, depth=d)) for d in depths)]
+        for c in names
+    ]
+    sections.append(("Right in test", "Means ± s.d. over seeds.", None, (columns, rows)))
+    if "energy" in ds:
+        rows = [
+            [str(c), *(_energies(ds["energy"].sel(condition=c, depth=d)) for d in depths)]
+            for c in names
+            if ds["energy"].sel(condition=c).notnull().any()
+        ]
+        caption = "Energy after inference with the target clamped, first layer to last; means."
+        sections.append(("Energy by layer", caption, None, (columns, rows)))
+    return sections
+
+
+def _energies(values) -> str:
+    return " ".join(f"{v:.1e}" for v in values.mean("seed").dropna("layer").values)
+
+
+def prediction_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``prediction``."""
+    sources = [str(s) for s in ds["source"].values]
+    found = {s: by_condition(ds, "rate_prediction", source=s) for s in sources}
+    rows = [
+        [str(name), *(_mean_sd(found[s].sel(condition=name)) for s in sources)]
+        for name in ds["condition"].values
+    ]
+    caption = (
+        "Correlation with the outcome on a photograph not trained on; means ± s.d. over seeds."
+    )
+    return [("What is predicted", caption, None, (["condition", *sources], rows))]
+
+
+def readout_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``readout``."""
+    accuracy, stages = ds["accuracy"], ds["stage"].values
+    columns = ["condition", "reader", *(str(s) for s in stages), "plateaus"]
+    rows = [
+        [
+            str(c),
+            str(r),
+            *(_mean_sd(accuracy.sel(condition=c, reader=r, stage=s)) for s in stages),
+            _mean_sd(ds["plateaus"].sel(condition=c)),
+        ]
+        for c in ds["condition"].values
+        for r in ds["reader"].values
+    ]
+    table = ("Share of classes read", "Means ± s.d. over seeds.", None, (columns, rows))
+    evoked = [c for c in ds["condition"].values if str(c).startswith("plateau at")]
+    if not evoked:
+        return [table]
+    with style():
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        ax = figure.subplots()
+        for colour, reader in zip(_COLOURS, ds["reader"].values, strict=False):
+            part = accuracy.sel(condition=evoked, stage="first", reader=reader)
+            ddof = min(1, part.sizes["seed"] - 1)
+            ax.errorbar(ds["start"].sel(condition=evoked).isel(seed=0), part.mean("seed"),
+                        part.std("seed", ddof=ddof), color=colour, marker="o", ms=3,
+                        label=str(reader))  # fmt: skip
+        ax.set_xlabel("start of the plateau after that of the movie (s)")
+        ax.set_ylabel("share of classes read")
+        ax.legend(fontsize=6)
+    caption = "A plateau evoked at one time, once for each class. Means ± s.d. over seeds."
+    return [("When the plateau comes", caption, figure, None), table]
+
+
 #: Functions that draw the sections of each kind.
-BY_KIND = {"figure1": (figure1_sections,), "training": (training_sections,)}
+BY_KIND = {
+    "alignment": alignment_sections,
+    "depth": depth_sections,
+    "figure1": figure1_sections,
+    "identities": identities_sections,
+    "prediction": prediction_sections,
+    "readout": readout_sections,
+    "training": training_sections,
+}

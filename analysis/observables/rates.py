@@ -14,9 +14,9 @@ _REFERENCES = {"settled": "cosine_settled", "feedforward": "cosine_feedforward"}
 
 
 @observable("1", "rate")
-def rate_score(ds, part="test"):
+def rate_score(ds, part="test", hidden=None):
     """Share of the patterns that the network gets right."""
-    return float(ds[f"score_{part}"])
+    return float(_of_depth(ds, hidden)[f"score_{part}"])
 
 
 @observable("1", "rate")
@@ -38,13 +38,23 @@ def rate_solved(ds):
     return float(np.isfinite(float(ds["epochs"])))
 
 
+def _of_depth(ds, hidden):
+    """Return the networks of so many hidden layers, where a run has several."""
+    if hidden is None or "depth" not in ds.dims:
+        return ds
+    depths = ds["depth"].values.tolist()
+    if hidden not in depths:
+        raise AnalysisError(f"hidden: no networks of {hidden} hidden layers; valid: {depths}")
+    return ds.sel(depth=hidden)
+
+
 @observable("1", "rate")
-def rate_cosine(ds, reference="settled", layer="least"):
+def rate_cosine(ds, reference="settled", layer="least", hidden=None):
     """Cosine of the weight change with a gradient: of one layer, or the least of all."""
     if reference not in _REFERENCES:
         raise AnalysisError(f"reference '{reference}'; valid: {', '.join(_REFERENCES)}")
-    values = ds[_REFERENCES[reference]]
-    values = values.values[np.isfinite(values.values)]
+    values = _of_depth(ds, hidden)[_REFERENCES[reference]].values
+    values = values[np.isfinite(values)]
     if layer == "least":
         return float(values.min()) if values.size else np.nan
     if not 1 <= int(layer) <= values.size:
@@ -53,9 +63,9 @@ def rate_cosine(ds, reference="settled", layer="least"):
 
 
 @observable("1", "rate")
-def rate_energy_ratio(ds):
+def rate_energy_ratio(ds, hidden=None):
     """Energy of the last layer over that of the first one, as a power of ten."""
-    energy = ds["energy"].values
+    energy = _of_depth(ds, hidden)["energy"].values
     energy = energy[np.isfinite(energy)]
     return float(np.log10(energy[-1] / energy[0]))
 
@@ -113,3 +123,24 @@ def figure1_left(ds):
     """Share of the first cycle's difference at the output that the last one has."""
     difference = ds["difference"].sel(unit="output").values
     return float(abs(difference[-1] / difference[0]))
+
+
+@observable("1", "rate")
+def readout_accuracy(ds, stage="first", reader="output cells", over=None):
+    """Share of the presentations whose class is read, or that over another reader's share."""
+    found = ds["accuracy"].sel(stage=stage)
+    share = float(found.sel(reader=reader))
+    return share if over is None else share / float(found.sel(reader=over))
+
+
+@observable("1", "rate")
+def readout_plateaus(ds):
+    """Plateaus of an output cell in one labelled trial, mean over cells."""
+    return float(ds["plateaus"])
+
+
+@observable("1", "rate")
+def readout_prediction(ds, part="later", less=None):
+    """Correlation of the slow network's prediction with the outcome, or its gain over a part."""
+    found = ds["r_pred"]
+    return float(found.sel(part=part)) - (float(found.sel(part=less)) if less else 0.0)

@@ -21,4 +21,4 @@ def sections(ds: xr.Dataset) -> list[tuple]:
     -------
     list of (title, caption, Figure or None, table or None)
     """
-    return [section for draw in rates.BY_KIND.get(ds.attrs["kind"], ()) for section in draw(ds)]
+    return rates.BY_KIND[ds.attrs["kind"]](ds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import xarray as xr
 
@@ -62,29 +63,30 @@ def run_rate(run: Run, *, jobs: int | None = None, progress: Progress | None = N
     """
     progress = progress or Progress()
     began = time.perf_counter()
-    n = min(jobs or cores(), len(run.conditions))
-    progress.begin(f"{run.name}: {len(run.conditions)} conditions, {len(run.seeds)} seeds")
-    work = [([condition], {"seeds": run.seeds}) for condition in run.conditions]
+    conditions = cast(tuple[RateCondition, ...], run.conditions)
+    n = min(jobs or cores(), len(conditions))
+    progress.begin(f"{run.name}: {len(conditions)} conditions, {len(run.seeds)} seeds")
+    work = [([condition], {"seeds": run.seeds}) for condition in conditions]
 
     def done_one(number, found):
         if not progress.terminal:
             seconds = time.perf_counter() - began
-            progress.note(f"{run.name}: {run.conditions[number].name} ({seconds:.0f} s)")
+            progress.note(f"{run.name}: {conditions[number].name} ({seconds:.0f} s)")
 
     if n > 1:
         found = in_processes(run_condition, work, n, progress, done_one)
     else:
         found = []
-        for k, (conditions, options) in enumerate(work):
+        for k, (chosen, options) in enumerate(work):
 
             def within(share, elapsed, k=k):
                 if math.isfinite(share):
                     progress.update((k + share) / len(work))
 
-            found.append(run_condition(conditions, progress=within, **options))
+            found.append(run_condition(chosen, progress=within, **options))
             done_one(k, found[-1])
-    names = xr.DataArray([c.name for c in run.conditions], dims="condition", name="condition")
+    names = xr.DataArray([c.name for c in conditions], dims="condition", name="condition")
     ds = xr.concat([pack[0] for pack in found], names, join="outer", data_vars="all",
                    combine_attrs="override")  # fmt: skip
-    ds.attrs |= {"kind": run.conditions[0].kind, "experiment": "rate"}
+    ds.attrs |= {"kind": conditions[0].kind, "experiment": "rate"}
     return ds, {"wall_s": {"runs": round(time.perf_counter() - began, 2)}, "jobs": n}

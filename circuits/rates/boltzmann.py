@@ -12,6 +12,7 @@ Peterson & Anderson (1987), Complex Systems 1:995 (mean field)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
@@ -93,9 +94,11 @@ def boltzmann_estimate(
         ``burn``, ``count``, ``hot`` of `sample`.
     draws : Draws
     """
-    options = {"burn": int(values["burn"]), "count": int(values["count"]), "hot": values["hot"]}
-    free, minus = sample(net, x, None, draws, **options)
-    clamped, plus = sample(net, x, target, draws, **options)
+    sampled = partial(
+        sample, net, x, draws=draws, burn=int(values["burn"]), count=int(values["count"]),
+        hot=values["hot"],
+    )  # fmt: skip
+    (free, minus), (clamped, plus) = sampled(target=None), sampled(target=target)
     weights = [b - a for a, b in zip(free, clamped, strict=True)]
     biases = [(b - a).mean(1, keepdims=True) for a, b in zip(minus[1:], plus[1:], strict=True)]
     return Change(weights, biases, minus[-1])

@@ -94,6 +94,10 @@ def kernels(values: Mapping[str, float]) -> np.ndarray:
     for step in range(round(values["gate"] / values["dt"]) - 1, -1, -1):
         found[:, step] = reached[1:]
         reached = decay @ reached
+    if not values["onset"]:
+        # what the first drive had brought all levels to before
+        before = np.linalg.matrix_power(decay, round(values["gate"] / values["dt"])) @ np.ones(3)
+        found[:, 0] += before[1:]
     return found
 
 
@@ -146,8 +150,8 @@ def kinase_estimate(net: Network, x, target, values: Mapping[str, float], draws=
         As in `cycle_rates`, and ``gate`` in ms from the start of the cycle, ``k_D``, ``tau_x``,
         ``tau_y`` in ms; ``competes``: 1 divides by ``P + D + theta``; ``balanced``: 1 takes
         `balanced_k_d` for ``k_D``; ``sides``: 2 takes half of what the cycle changes less what a
-        cycle with the outcome mirrored about the prediction does. ``onset`` 0 also starts the
-        traces where they would be.
+        cycle with the outcome mirrored about the prediction does. ``onset`` 0 also starts
+        traces and kinases where the first rates would have brought them.
     draws
         Not used.
     """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -37,10 +39,10 @@ class Network:
 
     weights: list[np.ndarray]
     biases: list[np.ndarray]
-    back: list[np.ndarray] | None = None
-    back_biases: list[np.ndarray] | None = None
+    back: list[np.ndarray] | Any = None
+    back_biases: list[np.ndarray] | Any = None
     feedback: float = 1.0
-    precision: list[np.ndarray] | None = None
+    precision: list[np.ndarray] | Any = None
 
     @property
     def depth(self) -> int:
@@ -57,11 +59,7 @@ class Network:
 
     def copy(self) -> Network:
         """Return a network with arrays of its own."""
-        own = {
-            name: None if getattr(self, name) is None else [a.copy() for a in getattr(self, name)]
-            for name in ("weights", "biases", "back", "back_biases", "precision")
-        }
-        return replace(self, **own)
+        return copy.deepcopy(self)
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,9 @@ class Change:
     weights: list[np.ndarray]
     biases: list[np.ndarray]
     output: np.ndarray
-    back: list[np.ndarray] | None = None
-    back_biases: list[np.ndarray] | None = None
-    precision: list[np.ndarray] | None = None
+    back: list[np.ndarray] | Any = None
+    back_biases: list[np.ndarray] | Any = None
+    precision: list[np.ndarray] | Any = None
 
 
 class Draws:

@@ -59,7 +59,7 @@ def settle(
     ----------
     Scellier & Bengio (2017), doi:10.3389/fncom.2017.00024
     """
-    rates = [x, *(forward(net, x)[1:] if start is None else start[1:])]
+    rates: list = [x, *(forward(net, x)[1:] if start is None else start[1:])]
     last = net.depth
     own = rate / (1 + abs(beta) / 4)
     below = x @ net.weights[0] + net.biases[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from cells import checked
 from cells.parameters import InputError
@@ -164,5 +165,5 @@ def resolve_rate(
     criteria = measurable(criteria, [c.name for c in chosen], names[0])
     return Run(
         file, "rate", document["name"], document["claim"], document["source"], "", 1.0,
-        tuple(document["seeds"]), "numpy", Cycle(), chosen, criteria, document,
+        tuple(document["seeds"]), "numpy", Cycle(), cast(Any, chosen), criteria, document,
     )  # fmt: skip

@@ -2,8 +2,9 @@
 
 dW/dt = (W_max - W) k_pot q_pot(ET IS) - W k_dep q_dep(ET IS), W = 1 at the start
 
-ET is the trace of the presynaptic spikes and IS that of the plateau potentials, each divided by its
-maximum; q are sigmoids that run from 0 at 0 to 1 at 1. Without a plateau there is no change.
+ET is the trace of the presynaptic spikes and IS that of the plateau potentials, each divided by one
+constant for all synapses, so that rate and number of spikes count; q are sigmoids that run from 0
+at 0 to 1 at 1. Without a plateau there is no change.
 
 References
 ----------
@@ -40,8 +41,24 @@ class BTSPRule(Rule):
     name : str
     table : ParameterTable
         ``tau_ET``, ``tau_IS``, ``k_pot``, ``k_dep``, ``a_pot``, ``b_pot``, ``a_dep``, ``b_dep``,
-        ``W_max`` (in units of the initial weight), ``step``.
+        ``peak_ET``, ``peak_IS`` (what the traces are divided by), ``W_max`` (in units of the
+        initial weight), ``step``.
     """
+
+    def gains(self, meet: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rates of potentiation and depression (1/s) where the bare traces meet.
+
+        Parameters
+        ----------
+        meet : array
+            Product of both traces, not divided by anything yet.
+        """
+        v = self._value
+        meet = meet / (v("peak_ET") * v("peak_IS"))
+        return tuple(
+            v(f"k_{kind}") * _sigmoid(meet, v(f"a_{kind}"), v(f"b_{kind}"))
+            for kind in ("pot", "dep")
+        )
 
     def dw(self, trains: SpikeTrains) -> np.ndarray:
         """Weight change of each trial relative to the initial weight, (trial,)."""
@@ -62,26 +79,19 @@ class BTSPRule(Rule):
             on = ((trains.plateau[:, :, 0] <= tick[k]) & (tick[k] < trains.plateau[:, :, 1])).any(1)
             strength = on + (strength - on) * np.exp(-step / tau_i)
             et[k], signal[k] = level, strength
-        et /= np.maximum(et.max(axis=0), 1e-300)
-        signal /= np.maximum(signal.max(axis=0), 1e-300)
         v = self._value
-        up = v("k_pot") * _sigmoid(et * signal, v("a_pot"), v("b_pot")).sum(0) * step / 1000
-        down = v("k_dep") * _sigmoid(et * signal, v("a_dep"), v("b_dep")).sum(0) * step / 1000
+        up, down = (g.sum(0) * step / 1000 for g in self.gains(et * signal))
         w = np.ones(n)
         for _ in range(trains.sweeps):
             w = np.clip(w + (v("W_max") - w) * up - w * down, 0.0, v("W_max"))
         return w - 1.0
 
-    def brian2(
-        self, *, lr: float = 1.0, et_max: float = 1.0, is_max: float = 1.0, tag: str = "bt"
-    ) -> BrianCode:
+    def brian2(self, *, lr: float = 1.0, tag: str = "bt") -> BrianCode:
         """Return the rule as Brian2 strings; both traces live in the neurons.
 
         Parameters
         ----------
         lr : float
-        et_max, is_max : float
-            Largest values of the two traces, by which they are divided.
         tag : str
 
         Returns
@@ -106,7 +116,7 @@ class BTSPRule(Rule):
         space = {
             f"tau_E_{tag}": self.table["tau_ET"],
             f"tau_I_{tag}": self.table["tau_IS"],
-            f"most_{tag}": et_max * is_max,
+            f"most_{tag}": self._value("peak_ET") * self._value("peak_IS"),
         }
         return BrianCode(
             "clock",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from circuits.rates.frameworks import Framework
@@ -16,7 +18,7 @@ __all__ = ["BETAS", "between"]
 
 #: Strengths of a one-sided nudge that a plus phase is compared with; the last one is the clamp.
 BETAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, CLAMPED)
-_SETTLED = {"steps": 100, "rate": 0.5}
+_SETTLED: dict[str, Any] = {"steps": 100, "rate": 0.5}
 
 
 def _length(a) -> np.ndarray:

@@ -8,7 +8,14 @@ from types import MappingProxyType
 
 import xarray as xr
 
-from circuits.rates.experiments import depth, figure1, identities, prediction, training
+from circuits.rates.experiments import (
+    depth,
+    figure1,
+    identities,
+    prediction,
+    readout,
+    training,
+)
 
 __all__ = ["KINDS", "Kind"]
 
@@ -54,6 +61,7 @@ KINDS = MappingProxyType(
             Kind("figure1", figure1.TABLES, figure1.run),
             Kind("identities", identities.TABLES, identities.run, identities.check),
             Kind("prediction", prediction.TABLES, prediction.run, prediction.check),
+            Kind("readout", readout.TABLES, readout.run, readout.check),
             Kind("training", training.TABLES, training.run, training.check),
         )
     }

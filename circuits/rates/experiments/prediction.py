@@ -22,7 +22,7 @@ from circuits.stimuli.lgn import lgn_table
 from circuits.stimuli.render import sequence
 from circuits.stimuli.stimulus import DIRECTIONS, Stimulus
 
-__all__ = ["SOURCES", "TABLES", "check", "ridge", "run", "shifted"]
+__all__ = ["SOURCES", "TABLES", "check", "pairs", "ridge", "run", "shifted", "shown"]
 
 TABLES = {
     "stimulus": {"direction": "forward", "step": 2, "sweep": 8, "n_x": 8, "cycles": 240,
@@ -47,7 +47,7 @@ def check(tables: Mapping) -> None:
              sweep=own["sweep"])  # fmt: skip
 
 
-def _shown(own: Mapping, seed: int) -> list[dict[str, np.ndarray]]:
+def shown(own: Mapping, seed: int) -> list[dict[str, np.ndarray]]:
     """Arrays of the training and of the test block, by cycle."""
     kinds = [
         Stimulus(kind="photograph", image=image, n_x=own["n_x"], step=own["step"],
@@ -65,7 +65,7 @@ def _shown(own: Mapping, seed: int) -> list[dict[str, np.ndarray]]:
     return [{k: v[part] for k, v in found.items()} for part in (slice(n), slice(n, None))]
 
 
-def _pairs(block: Mapping, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pairs(block: Mapping, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Input, target and number of the cycles that follow ``frames`` others of the same sweep."""
     age = np.zeros(len(block["jump"]), int)
     for k in range(1, len(age)):
@@ -128,10 +128,10 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
         ``direction`` (seed, cycle); ``error`` (seed, epoch) of the training.
     """
     own, rule = tables["stimulus"], rule_of(tables["rule"])
-    blocks = [_shown(own, seed) for seed in seeds]
-    pairs = [[_pairs(block, own["frames"]) for block in both] for both in blocks]
-    n = min(len(p[0][0]) for p in pairs)  # sweeps may end earlier at the edge of a photograph
-    x, target = (np.stack([p[0][k][:n] for p in pairs]) for k in (0, 1))
+    blocks = [shown(own, seed) for seed in seeds]
+    every = [[pairs(block, own["frames"]) for block in both] for both in blocks]
+    n = min(len(p[0][0]) for p in every)  # sweeps may end earlier at the edge of a photograph
+    x, target = (np.stack([p[0][k][:n] for p in every]) for k in (0, 1))
     given = Task(x, target, x, target, classes=False)
     hidden = tables["network"]["hidden"]
     net = draw((x.shape[-1], *hidden, target.shape[-1]), seeds,
@@ -139,7 +139,7 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     found = train(net, rule, given, Training(**tables["training"]), seeds, say)
     shape = blocks[0][1]["rate"].shape
     predicted = np.full((len(seeds), len(SOURCES), *shape), np.nan)
-    for k, ((seen, wanted, _), (probe, _, cycles)) in enumerate(pairs):
+    for k, ((seen, wanted, _), (probe, _, cycles)) in enumerate(every):
         test = blocks[k][1]
         last, way = test["rate"][cycles - 1], test["direction"][cycles][:, None]
         steps = own["step"] * np.array([1, -1])

@@ -126,6 +126,35 @@ rule = { name = "generec" }
     assert ds["prediction"].isnull().any("channel").any("cycle").all()
 
 
+def test_labels_are_read_after_one_trial(tmp_path):
+    ds, folder = done(tmp_path, '''
+kind = "readout"
+stimulus = { cycles = 60 }
+network = { hidden = 60 }
+rule = { name = "backprop" }
+label = { classes = 2, length_s = 1.8, start_s = 0.1 }
+test = { presentations = 5 }
+[[condition]]
+name = "plateaus"
+[[condition]]
+name = "no feedback"
+cells = { inhibition = 0.0 }
+[[condition]]
+name = "plateau at -4 s"
+cells = { basal = -1.0 }
+label = { start_s = -4.0, length_s = 0.3 }
+''')  # fmt: skip
+    first = by_condition(ds, "readout_accuracy").mean("seed")
+    before = by_condition(ds, "readout_accuracy", stage="untrained").mean("seed")
+    assert first.sel(condition="plateaus") > 0.7
+    # seconds before there is anything to read a plateau makes no difference
+    assert abs(first - before).sel(condition="plateau at -4 s") < 0.15
+    n = by_condition(ds, "readout_plateaus").mean("seed")
+    # one of two classes is a cell's own; of 300 ms each, they fill 1.8 s
+    assert n.sel(condition="no feedback") == 6 > n.sel(condition="plateaus") > 1
+    assert "When the plateau comes" in (folder / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -135,6 +164,7 @@ rule = { name = "generec" }
         ('task = { name = "digit" }', "digit"),
         ("network = { hidden = [0] }", "0 is below 1"),
         ('kind = "depth"\ntraining = { lr = [1.0] }', "one for each"),
+        ('kind = "readout"\nlabel = { start_s = 9.0 }', "within the blanks"),
         ('device = "cpp"', "device"),
         ('condition = [{ name = "a", rul = 1 }]', "rul"),
         ('criteria = [{ id = "a", claim = "b", observable = "r_pred", min = 0 }]', "observable"),

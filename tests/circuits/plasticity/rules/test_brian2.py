@@ -155,19 +155,16 @@ def test_calcium_moves_the_weight_by_the_time_above_the_thresholds(name, spikes)
 
 def test_btsp_learns_from_a_plateau_and_only_then():
     # slowly: the bench applies the change of a whole sweep at once, Brian2 as it goes
-    chosen, step = btsp().with_values(k_pot=0.011, k_dep=0.00424), 10
-    times, plateau, duration = [305.0, 555.0, 905.0], (1200, 1500), 4000
+    step, times, plateau, duration = 10, [305.0, 555.0, 905.0], (1200, 1500), 4000
+    chosen = btsp().with_values(k_pot=0.011, k_dep=0.00424, peak_ET=2.5)
     trains = spike_trains(
         np.array([times]) * ms, np.array([[np.inf]]) * ms, duration=duration * ms,
         plateau=np.array([[plateau]]) * ms,
     )  # fmt: skip
     expected = chosen.dw(trains)[0]
-    tau_e, tau_i = (float(chosen.table[k] / ms) for k in ("tau_ET", "tau_IS"))
-    et_max = sum(np.exp(-(max(times) - t) / tau_e) for t in times)
-    is_max = 1 - np.exp(-(plateau[1] - plateau[0]) / tau_i)
     largest = chosen.table.parameter("W_max").value
     for on in (True, False):
-        code = chosen.brian2(et_max=et_max, is_max=is_max)
+        code = chosen.brian2()
         source = NeuronGroup(
             1, code.pre_model + "unused : 1\n", threshold="seen(t, i) > 0.5",
             reset=code.pre_reset, method="exact", dt=step * ms,
