@@ -10,6 +10,7 @@ from analysis.data.blocks import block_cycles
 from analysis.measures import phases, scores, sites, weights
 
 __all__ = [
+    "baseline_table",
     "headline",
     "is_learning",
     "lesion_table",
@@ -260,6 +261,41 @@ def lesion_table(ds: xr.Dataset) -> tuple[list[str], list[list[str]]]:
             row = [condition] if many else []
             row += [str(block), *(number_text(*mean_sd(here[key])) for key in keys), str(n)]
             rows.append(row)
+    return columns, rows
+
+
+def baseline_table(ds: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Return r_pred beside what simpler predictors reach, and how often predicted sites happen.
+
+    Parameters
+    ----------
+    ds : Dataset
+        From `analysis.measures.baselines.add_baselines`.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+        For each condition and block in which nothing learns, mean ± sd over seeds.
+    """
+    means, ds = scores.block_means(ds), with_runs(ds)
+    baseline = ds["baseline"].transpose("condition", "seed", "block", "predictor").values
+    many = len(condition_names(ds)) > 1
+    shown = ("precision", "recall", "base rate")
+    columns = (["condition"] if many else []) + ["block", "r_pred", *ds["predictor"].values, *shown]
+    rows = []
+    for c, condition in enumerate(condition_names(ds)):
+        for b, block in enumerate(ds["block"].values.astype(str)):
+            here = baseline[c, :, b]
+            if not np.isfinite(here).any():
+                continue
+            of_sites = np.array([
+                sites.site_shares(schema.select(ds, seed, condition if many else None), block)
+                for seed in ds["seed"].values
+            ]) if "seed" in ds.coords else np.full((1, len(shown)), np.nan)  # fmt: skip
+            columns_of = (means["r_pred"].values[c, :, b], *here.T, *of_sites.T)
+            row = [condition] if many else []
+            rows.append([*row, block, *(number_text(*mean_sd(v)) for v in columns_of)])
     return columns, rows
 
 

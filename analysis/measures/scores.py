@@ -38,7 +38,19 @@ _SAME = 0.999
 
 
 def masked_pearson(a, b, seen):
-    """Return Pearson over the last axis where ``seen``; and if ``b`` has variance there."""
+    """Pearson over the last axis where ``seen``; and if ``b`` has variance there.
+
+    Parameters
+    ----------
+    a, b : (..., position) array
+    seen : (..., position) array of bool
+
+    Returns
+    -------
+    r : (...) array
+        NaN where either has no variance.
+    defined : (...) array of bool
+    """
     n = seen.sum(-1)
 
     def centred(x):

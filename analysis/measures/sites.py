@@ -14,7 +14,7 @@ from analysis.measures.phases import (
     windows_of,
 )
 
-__all__ = ["classify_sites"]
+__all__ = ["classify_sites", "site_shares"]
 
 
 def classify_sites(
@@ -62,3 +62,29 @@ def classify_sites(
     level = threshold * plus[happened].mean() if happened.any() else np.inf
     cycle, position = np.nonzero(clear)
     return at[cycle], position, (minus > level)[clear], happened[clear]
+
+
+def site_shares(ds: xr.Dataset, block: str, **arguments) -> tuple[float, float, float]:
+    """Return precision, recall and base rate of predicted sites.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    block : str
+    **arguments
+        As `classify_sites`.
+
+    Returns
+    -------
+    precision : float
+        Share of predicted positions at which the outcome came.
+    recall : float
+        Share of the positions with an outcome that were predicted.
+    base : float
+        Share of positions with an outcome. NaN, as the others, where there are none to count.
+    """
+    _, _, predicted, happened = classify_sites(ds, block, **arguments)
+    everywhere = np.ones(happened.size, bool)
+    pairs = ((happened, predicted), (predicted, happened), (happened, everywhere))
+    return tuple(float(what[of].mean()) if of.any() else np.nan for what, of in pairs)

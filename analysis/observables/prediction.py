@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.data.blocks import block_cycles, finite_mean
+from analysis.measures.baselines import PREDICTORS, baselines
 from analysis.measures.phases import (
     POPULATION,
     members,
@@ -13,7 +14,7 @@ from analysis.measures.phases import (
     windows_of,
 )
 from analysis.measures.scores import add_scores, scored
-from analysis.measures.sites import classify_sites
+from analysis.measures.sites import classify_sites, site_shares
 from analysis.observables.registry import observable
 
 
@@ -188,3 +189,37 @@ def false_site_fall(ds, block, happened=False, threshold=0.5, first=None, last=N
             count = position_patterns(ds, POPULATION, begin, end, cells)[0, 0]
             sums[k] += (count[cycle, position] / (end - begin)[cycle]).sum()
     return float(1 - sums[1] / sums[0]) if n >= least and sums[0] > 0 else np.nan
+
+
+@observable("1")
+def baseline(ds, block, predictor):
+    """Correlation of a simpler predictor with the outcome, over the cycles and sites of `r_pred`.
+
+    One of `analysis.measures.baselines.PREDICTORS`; regressions are fitted on the blocks before.
+    """
+    if predictor not in PREDICTORS:
+        near = schema.nearest(predictor, PREDICTORS)
+        raise schema.AnalysisError(f"no predictor '{predictor}'{near}")
+    if "baseline" in ds and np.isfinite(ds["baseline"].sel(block=block)).any():
+        return float(ds["baseline"].sel(block=block, predictor=predictor))
+    return baselines(ds, block)[predictor]
+
+
+@observable("1")
+def r_pred_over(ds, block, predictor, first=None, last=None, direction=None):
+    """Give r_pred as a share of what a simpler predictor reaches."""
+    reached = baseline(ds, block, predictor)
+    return r_pred(ds, block, first, last, direction) / reached if reached > 0 else np.nan
+
+
+@observable("1")
+def site_score(ds, block, score="precision", threshold=0.5, first=None, last=None):
+    """Precision, recall or base rate of predicted sites.
+
+    As `analysis.measures.sites.site_shares` has them.
+    """
+    names = ("precision", "recall", "base")
+    if score not in names:
+        raise schema.AnalysisError(f"no score '{score}'{schema.nearest(score, names)}")
+    shares = site_shares(ds, block, threshold=threshold, first=first, last=last)
+    return shares[names.index(score)]

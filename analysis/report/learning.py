@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from analysis.data import schema
 from analysis.figures import learning
 from analysis.figures.circuit import style
+from analysis.measures.baselines import PREDICTORS
 from analysis.measures.learning import (
     WINDOW,
+    baseline_table,
     condition_names,
     first_run,
     lesion_table,
@@ -110,6 +112,16 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
                    f"(up to 0.1). {caption}")  # fmt: skip
     title = "Lesions and controls" if many else "Scores by block"
     result.append((title, caption, figure, lesion_table(ds)))
+    if "baseline" in ds:
+        caption = (
+            "Correlation with the outcome, over the same cycles and positions as r_pred: "
+            + "; ".join(f"{name}, {meaning}" for name, meaning in PREDICTORS.items())
+            + ". Regressions are fitted on the blocks before with the same movement. Of the "
+            "positions that are predicted, precision is the share at which the outcome came, of "
+            "those at which it came recall is the share that was predicted, of all positions the "
+            "base rate is the share at which it came."
+        )
+        result.append(("Simpler predictors", caption, None, baseline_table(ds)))
     if rules:
         scores = rivals.rival_scores(ds)
         with style():

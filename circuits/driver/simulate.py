@@ -48,7 +48,7 @@ def simulate(
     -------
     ds : Dataset
         See `circuits.driver.dataset.to_dataset`; with blocks, the scores of
-        `analysis.measures.scores.add_scores` too.
+        `analysis.measures.scores.add_scores` and `analysis.measures.baselines.add_baselines` too.
     info : dict
         Wall times (s) and the realtime factor.
 
@@ -117,6 +117,7 @@ def simulate(
         "jobs": n,
         "programs": sorted(programs_of(run)),
     }
+    from analysis.measures.baselines import add_baselines
     from analysis.measures.scores import add_scores
 
     ds = to_dataset(run, results)
@@ -127,7 +128,7 @@ def simulate(
                 {"units": "1", "long_name": "number of the copy in its program"},
             )
         )  # fmt: skip
-    return add_scores(ds), info
+    return add_baselines(add_scores(ds)), info
 
 
 def simulate_copies(

@@ -258,6 +258,8 @@ def test_every_observable_of_a_block_gives_a_float(learner):
             args = {"block": "training"}
             if "reference" in one.arguments and name != "cycles_to_criterion":
                 args["reference"] = "test"
+            if "predictor" in one.arguments:
+                args["predictor"] = "shift"
             assert isinstance(value(learner, name, **args), float)
             found += 1
     assert found >= 16
