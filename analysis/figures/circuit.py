@@ -22,6 +22,7 @@ __all__ = [
     "plot_burst_phases",
     "plot_circuit",
     "plot_conditions",
+    "plot_context",
     "plot_pattern",
     "plot_pattern_correlation",
     "plot_phase_rates",
@@ -257,6 +258,39 @@ def plot_burst_phases(phases: xr.DataArray, n_bins: int = 24, colour: str | None
         fontsize=9,
         loc="center",
     )
+    return ax
+
+
+def plot_context(course: xr.Dataset, ax=None):
+    """Draw whose outcome a population tells through the cycle, and when that switches.
+
+    Parameters
+    ----------
+    course : Dataset
+        From `analysis.measures.context.context_course`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    from analysis.measures.context import switch_time
+
+    ax = axis(ax, (4, 2.8))
+    time = 1e3 * course["time"].values
+    rate = ax.twinx()
+    rate.fill_between(time, course["rate"], color="#DDDDDD", lw=0)
+    rate.set(ylabel="rate (Hz)", ylim=(0, None))
+    ax.set_zorder(rate.get_zorder() + 1)
+    ax.patch.set_visible(False)
+    for name, colour in (("before", "#0072B2"), ("now", "#D55E00")):
+        ax.plot(time, course[name], "o-", ms=3, color=colour, label=f"outcome {name}")
+    switch = 1e3 * switch_time(course)
+    if np.isfinite(switch):
+        ax.annotate(f"{switch:.0f} ms", (switch, 0), (switch, 0.5), ha="center",
+                    arrowprops={"arrowstyle": "->"})  # fmt: skip
+    ax.set(xlabel="time in the cycle (ms)", ylabel="correlation", ylim=(-0.3, 1))
+    ax.legend(fontsize=7, loc="lower left")
     return ax
 
 

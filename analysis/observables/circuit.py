@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.data import blocks, schema
-from analysis.measures import patterns, scores, spectra, spikes, theta
+from analysis.measures import context, patterns, scores, spectra, spikes, theta
 from analysis.observables.registry import observable
 
 # --- shared pieces -------------------------------------------------------------------------------
@@ -349,3 +349,28 @@ def spectral_peak(ds, population="V1.L5IB", f_min=1.0, f_max=100.0, window_s=2.0
     """Frequency of the largest peak in the spectrum of a population's rate."""
     signal = spectra.rate_signal(ds, population)
     return spectra.peak_frequency(spectra.spectrum(signal, window_s), f_min, f_max)
+
+
+# --- context -------------------------------------------------------------------------------------
+
+
+@observable("ms")
+def context_switch(ds, population=context.CONTEXT, block=None):
+    """When in the cycle the cells come to tell its own outcome instead of that before.
+
+    See `analysis.measures.context.switch_time`; NaN if they do from the start, or never.
+    """
+    return 1e3 * context.switch_time(context.context_course(ds, population, block))
+
+
+@observable("1")
+def context_fall(ds, population=context.CONTEXT, at_ms=190.0, block=None):
+    """How far the cells have fallen by a time of the cycle, from late in the minus phase.
+
+    One minus the rate around that time over the mean rate in the second half of the minus phase.
+    """
+    course = context.context_course(ds, population, block)
+    plus = float((ds["plus_start"] - ds["cycle_start"])[0])
+    late = course["rate"].sel(time=slice(0.5 * plus, plus)).mean().item()
+    then = course["rate"].interp(time=at_ms * 1e-3).item()
+    return 1 - then / late if late > 0 else np.nan

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis import observables
 from analysis.data import schema
 from analysis.figures import circuit, diagram
-from analysis.measures import patterns, spectra, theta
+from analysis.measures import context, patterns, spectra, theta
 
 __all__ = ["Section", "circuit_sections"]
 
@@ -103,6 +103,15 @@ def _patterns(ds):
     return figure
 
 
+def _context(ds):
+    figure = Figure(figsize=(8, 2.8))
+    names = _present(ds, ("V1.L6CT", "V2.L6CT"))
+    for name, ax in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+        circuit.plot_context(context.context_course(ds, name), ax)
+        ax.set_title(name)
+    return figure
+
+
 def _spectrum(ds):
     colours = circuit.population_colours(ds)
     wanted = ("V1.L23", "V1.L5IB", "pulvinar.TRC", "V2.L6CT")
@@ -185,6 +194,14 @@ _PLANS = (
         "Rate of each population through the cycle, 5 ms bins, each scaled to its own maximum "
         "(right); plus phase shaded.",
         _aligned,
+    ),
+    _Plan(
+        "When the context switches",
+        "Correlation of the layer 6 pattern with the L5IB pattern of its area in the cycle before "
+        "and in the cycle itself, in bins of 20 ms; grey, its rate. The arrow is where the context "
+        "switches: only what comes before it can be associated with the outcome of the cycle.",
+        _context,
+        populations=("V2.L6CT", "V2.L5IB"),
     ),
     _Plan(
         "Spectra",

@@ -66,7 +66,7 @@ def page(many, tmp_path_factory):
 
 
 def test_the_page_has_every_figure_and_needs_no_other_file(page):
-    assert len(page.images) == 9
+    assert len(page.images) == 10
     assert page.external == []
     for image in page.images:
         kind, data = re.fullmatch(r"data:image/([a-z+]+);base64,(.+)", image).groups()
@@ -101,7 +101,7 @@ def test_what_is_missing_is_named_and_the_rest_is_drawn(circuit, tmp_path):
     assert "No claims were tested." in text
     for missing in ("variable 'stimulus'", "variable 'trace_v'", "attribute 'populations'"):
         assert missing in text
-    assert len(page.images) == 5
+    assert len(page.images) == 6
 
 
 def test_another_experiment_has_its_own_figures_only(tmp_path):
@@ -142,7 +142,7 @@ def test_a_circuit_without_spikes_is_still_reported(circuit, tmp_path):
     silent = circuit.isel(spike=slice(0, 0))
     silent["rate"] = silent["rate"] * 0
     page = read(write_report(silent, [], {}, tmp_path / "r.html"))
-    assert len(page.images) == 8
+    assert len(page.images) == 9
 
 
 def test_every_figure_draws_on_the_axis_it_is_given(circuit):
