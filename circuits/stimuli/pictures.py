@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from circuits.stimuli.stimulus import PHOTOGRAPHS, bad_value, check_choice
+from circuits.stimuli.stimulus import PICTURES, WHITE_NOISE, bad_value, check_choice
 
 __all__ = ["frames_of", "photograph"]
 
 BACKGROUND = 128  # of 255
+_NOISE_SHAPE = (512, 512)
 _VIDEO = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2  # of TIFF
@@ -28,12 +29,12 @@ _ORIENTATION = 274
 
 @functools.lru_cache(maxsize=16)
 def photograph(name: str) -> np.ndarray:
-    """Return a photograph of the scikit-image wheel.
+    """Return a photograph of the scikit-image wheel, or white noise.
 
     Parameters
     ----------
     name : str
-        One of `PHOTOGRAPHS`.
+        One of `PICTURES`.
 
     Returns
     -------
@@ -47,8 +48,11 @@ def photograph(name: str) -> np.ndarray:
     """
     from skimage import data
 
-    check_choice("image", name, PHOTOGRAPHS)
-    picture, _ = _grey(getattr(data, name)(), 255)
+    check_choice("image", name, PICTURES)
+    if name in WHITE_NOISE:
+        picture = np.random.default_rng(1 + WHITE_NOISE.index(name)).random(_NOISE_SHAPE)
+    else:
+        picture, _ = _grey(getattr(data, name)(), 255)
     picture.flags.writeable = False
     return picture
 

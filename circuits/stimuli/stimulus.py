@@ -18,8 +18,10 @@ __all__ = [
     "MOTIONS",
     "ORDERS",
     "PHOTOGRAPHS",
+    "PICTURES",
     "POLARITIES",
     "TRAINING",
+    "WHITE_NOISE",
     "Stimulus",
 ]
 
@@ -34,6 +36,9 @@ POLARITIES = ("on", "off")
 TRAINING = ("astronaut", "camera", "coins", "grass", "gravel", "rocket")
 HELD_OUT = ("brick", "chelsea", "coffee")
 PHOTOGRAPHS = (*TRAINING, *HELD_OUT, "hubble_deep_field", "moon", "page", "retina", "text")
+# Controls without the statistics of photographs.
+WHITE_NOISE = ("white_noise_1", "white_noise_2")
+PICTURES = (*PHOTOGRAPHS, *WHITE_NOISE)
 GROUPS = {"training": TRAINING, "held_out": HELD_OUT}
 _DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2}
 _RING_SWEEP = 16
@@ -51,7 +56,8 @@ class Stimulus:
     Parameters
     ----------
     kind : {"photograph", "ring", "file"}
-        A photograph of `PHOTOGRAPHS`, a bump on a ring, or the file at ``path``.
+        A photograph of `PHOTOGRAPHS` or one of the `WHITE_NOISE` controls, a bump on a ring, or
+        the file at ``path``.
     image : str or sequence of str
         Name of the photograph; or of a group of `GROUPS`, ``"training"`` or ``"held_out"``; or
         several names. Of several every sweep shows one: all of them in an order drawn from the
@@ -170,9 +176,9 @@ class Stimulus:
             raise bad_value("gain_control", f"{self.gain_control!r} is not true or false")
         if self.kind == "photograph":
             if isinstance(self.image, str):
-                check_choice("image", self.image, (*PHOTOGRAPHS, *GROUPS))
+                check_choice("image", self.image, (*PICTURES, *GROUPS))
             for name in self.photographs:
-                check_choice("image", name, PHOTOGRAPHS)
+                check_choice("image", name, PICTURES)
         if self.kind == "file":
             if not self.path:
                 raise bad_value("path", "kind 'file' needs the path of a picture or video")

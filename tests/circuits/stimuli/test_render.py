@@ -14,7 +14,7 @@ from cells.parameters import InputError
 from circuits.stimuli.lgn import centre_surround, lgn_table, relay_rate
 from circuits.stimuli.pictures import photograph
 from circuits.stimuli.render import render, sequence
-from circuits.stimuli.stimulus import HELD_OUT, PHOTOGRAPHS, TRAINING, Stimulus
+from circuits.stimuli.stimulus import HELD_OUT, PHOTOGRAPHS, TRAINING, WHITE_NOISE, Stimulus
 
 R_BASE = float(lgn_table()["r_base"] / Hz)
 
@@ -55,6 +55,13 @@ def test_training_and_held_out_share_nothing():
     assert not set(TRAINING) & set(HELD_OUT)
     assert set(TRAINING) | set(HELD_OUT) <= set(PHOTOGRAPHS)
     assert len(set(PHOTOGRAPHS)) == len(PHOTOGRAPHS)
+
+
+def test_white_noise_has_no_structure():
+    one, other = (photograph(name) for name in WHITE_NOISE)
+    for a, b in ((one, other), (one[1:], one[:-1]), (one[:, 1:], one[:, :-1])):
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.01
+    assert one is photograph(WHITE_NOISE[0]) and 0 <= one.min() < one.max() <= 1
 
 
 # ---------------------------------------------------------------- filters
