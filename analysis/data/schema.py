@@ -2,6 +2,12 @@
 
 A result holds spikes as an indexed ragged array (``spike_time``, ``spike_neuron`` on dim
 ``spike``), the cells on dim ``neuron``, the theta cycles on dim ``cycle``, rates and the stimulus.
+Cells have labels (``population``, ``area``, ``layer``, ``cell_class``) and a place:
+``neuron_channel`` is the channel of the stimulus that they are driven at, ``position`` and
+``polarity`` are what it is made of (-1 and "" for cells without). Channels run through the
+positions of one polarity, then of the next. ``picture``, ``row``, ``left``, ``centre`` and
+``film_frame`` tell which picture each cycle showed, and where in it. Times count from the start of
+the warm-up, which lasts until the first ``cycle_start``; ``t_stop_s`` is the end.
 With several runs it has dims ``seed`` and ``condition`` too, and each spike carries its run in
 ``spike_seed`` (the seed's value) and ``spike_condition`` (an index into ``condition``).
 
@@ -13,12 +19,12 @@ condition and seed are left out here.
 ``learning``            cycle                 learning rate in force, 0 where weights are frozen
 ``jump``                cycle                 a new sweep begins: the cycle before predicts nothing
 ``direction``           cycle                 way of the movement, 1, -1, or 0 for none
-``predictable``         cycle, position       was what is seen there in the window one cycle before
+``predictable``         cycle, channel        was what is seen there in the window one cycle before
 ``weight``              snapshot, synapse     0 to 1; ``snapshot`` is "start", then each block's end
 ``synapse_source``      synapse               number of the cell, as on dim neuron
 ``synapse_target``      synapse               the same
 ``synapse_projection``  synapse               for example "V2.L6CT->TRC"
-``dw``                  cycle, position       mean weight change onto the relay cells there
+``dw``                  cycle, channel        mean weight change onto the relay cells there
 ======================  ====================  ====================================================
 
 `analysis.measures.scores.add_scores` adds the scores of its predictions, on dims block and cycle.
@@ -33,6 +39,8 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
+from analysis.data.versions import AnalysisError, open_result
 
 __all__ = [
     "INPUT_CLASSES",
@@ -73,17 +81,13 @@ _LEARNING = {
     "learning": ("cycle",),
     "jump": ("cycle",),
     "direction": ("cycle",),
-    "predictable": ("cycle", "position"),
-    "dw": ("cycle", "position"),
+    "predictable": ("cycle", "channel"),
+    "dw": ("cycle", "channel"),
     "weight": ("snapshot", "synapse"),
     "synapse_source": ("synapse",),
     "synapse_target": ("synapse",),
 }
-_LABELS = ("population", "area", "layer", "cell_class", "position")
-
-
-class AnalysisError(ValueError):
-    """A Dataset or a criterion that cannot be used, told in one line."""
+_LABELS = ("population", "area", "layer", "cell_class", "neuron_channel")
 
 
 def nearest(key: str, valid: Iterable[str]) -> str:
@@ -106,24 +110,14 @@ def load(path: Path | str) -> xr.Dataset:
     Returns
     -------
     Dataset
-        In memory; the file is closed.
+        In memory, in the present schema (`analysis.data.versions`); the file is closed.
 
     Raises
     ------
     AnalysisError
-        If there is no such file, or it is no circuit run.
+        If there is no such file, it is of a newer schema, or it is no circuit run.
     """
-    path = Path(path)
-    path = path / "result.nc" if path.is_dir() else path
-    if not path.is_file():
-        raise AnalysisError(f"{path}: no such result file")
-    try:
-        # seconds must stay numbers: decode_times would turn them into timedeltas
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as ds:
-            ds.load()
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise AnalysisError(f"{path}: not a netCDF file ({reason})") from None
+    ds = open_result(path)
     try:
         return check(ds)
     except AnalysisError as error:
@@ -181,8 +175,8 @@ def check(ds: xr.Dataset) -> xr.Dataset:
         raise AnalysisError("'plus_start' lies outside its cycle")
     if "rate" in ds and tuple(ds["rate"].dims[-3:]) != ("cycle", "phase", "neuron"):
         raise AnalysisError(f"'rate' has dims {ds['rate'].dims}, expected cycle, phase, neuron")
-    if "stimulus" in ds and tuple(ds["stimulus"].dims[-2:]) != ("cycle", "position"):
-        raise AnalysisError(f"'stimulus' has dims {ds['stimulus'].dims}, expected cycle, position")
+    if "stimulus" in ds and tuple(ds["stimulus"].dims[-2:]) != ("cycle", "channel"):
+        raise AnalysisError(f"'stimulus' has dims {ds['stimulus'].dims}, expected cycle, channel")
     _check_learning(ds)
     time = ds["spike_time"].values
     if not np.all(np.isfinite(time)):

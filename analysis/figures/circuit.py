@@ -103,7 +103,7 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
     ticks, labels, base = [], [], 0
     for name in reversed(schema.populations_by_area(ds)):
         cells = schema.cell_index(ds, name)
-        cells = cells[np.argsort(ds["position"].values[cells], kind="stable")]
+        cells = cells[np.argsort(ds["neuron_channel"].values[cells], kind="stable")]
         if cells.size > max_cells:
             cells = cells[np.linspace(0, cells.size - 1, max_cells).round().astype(int)]
         time, index = schema.spikes_of(ds, cells)
@@ -297,11 +297,11 @@ def plot_context(course: xr.Dataset, ax=None):
 def plot_pattern(
     pattern: xr.DataArray, ax=None, v_max: float | None = None, colour_bar: bool = True
 ):
-    """Draw a pattern over positions and cycles as an image.
+    """Draw a pattern over channels and cycles as an image.
 
     Parameters
     ----------
-    pattern : DataArray (cycle, position)
+    pattern : DataArray (cycle, channel)
     v_max : float, optional
         Upper end of the colour scale.
     colour_bar : bool
@@ -312,17 +312,17 @@ def plot_pattern(
     Axes
     """
     ax = axis(ax, (5, 3))
-    image = pattern.transpose("position", "cycle")
+    image = pattern.transpose("channel", "cycle")
     shape = image.sizes
     mesh = ax.imshow(
         image.values,
         aspect="auto",
         vmin=min(0.0, float(np.nanmin(image.values, initial=0.0))),
         vmax=v_max,
-        extent=(-0.5, shape["cycle"] - 0.5, -0.5, shape["position"] - 0.5),
+        extent=(-0.5, shape["cycle"] - 0.5, -0.5, shape["channel"] - 0.5),
     )
     ax.set_xlabel("cycle")
-    ax.set_ylabel("position")
+    ax.set_ylabel("channel")
     ax.set_title(pattern.attrs.get("long_name", ""), fontsize=9)
     if colour_bar:
         bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, fraction=0.05)

@@ -280,7 +280,7 @@ def block_projections(ds, block, window, slope, depth):
     time = ds["spike_time"].values
     # a block's spikes alone, and those of the cycle before it
     low, high = np.searchsorted(time, [begin[0] - 1.5 * length, begin[-1] + 1.01 * length])
-    spikes = ds[["spike_time", "spike_neuron", "position"]].isel(spike=slice(low, high))
+    spikes = ds[["spike_time", "spike_neuron", "neuron_channel"]].isel(spike=slice(low, high))
     windows = {
         _MINUS: (np.maximum(begin, plus - window), plus),
         _BEFORE: (begin - length, begin),

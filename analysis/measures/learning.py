@@ -318,7 +318,7 @@ def site_changes(ds: xr.Dataset, block: str | None = None) -> xr.Dataset:
     names = [block] if block is not None else ds["block"].values.astype(str).tolist()
     both = phases.phase_patterns(ds).isel(condition=0, seed=0)
     learns = ds["learning"].values > 0
-    kind = np.full(ds["dw"].transpose("cycle", "position").shape, "", "<U7")
+    kind = np.full(ds["dw"].transpose("cycle", "channel").shape, "", "<U7")
     use = np.zeros(ds.sizes["cycle"], bool)
     for name in names:
         at = block_cycles(ds, name)
@@ -329,7 +329,7 @@ def site_changes(ds: xr.Dataset, block: str | None = None) -> xr.Dataset:
             np.where(happened, "missed", "quiet"))  # fmt: skip
     difference = (both["plus"] - both["minus"]).values
     keep = both["seen"].values.astype(bool) & use[:, None] & np.isfinite(difference)
-    dw = ds["dw"].transpose("cycle", "position").values
+    dw = ds["dw"].transpose("cycle", "channel").values
     return xr.Dataset(
         {
             "dw": ("site", dw[keep], {"units": "1", "long_name": "mean weight change"}),

@@ -37,7 +37,7 @@ def pattern(ds: xr.Dataset, population: str, phase: str = "cycle") -> xr.DataArr
 
     Returns
     -------
-    DataArray (cycle, position), Hz
+    DataArray (cycle, channel), Hz
         Mean over the cells of a position; NaN at a position without cells.
 
     Raises
@@ -50,7 +50,7 @@ def pattern(ds: xr.Dataset, population: str, phase: str = "cycle") -> xr.DataArr
             f"no phase '{phase}'{schema.nearest(phase, (*schema.PHASES, 'cycle'))}"
         )
     cells = schema.cell_index(ds, population)
-    position = ds["position"].values[cells].astype(int)
+    position = ds["neuron_channel"].values[cells].astype(int)
     cells, position = cells[position >= 0], position[position >= 0]
     if not cells.size:
         raise schema.AnalysisError(f"population '{population}' has no positions")
@@ -62,14 +62,14 @@ def pattern(ds: xr.Dataset, population: str, phase: str = "cycle") -> xr.DataArr
         rate = (np.where(weight > 0, rate, 0) * weight).sum(1)
     else:
         rate = rate[:, schema.PHASES.index(phase)]
-    n_position = max(ds.sizes.get("position", 0), int(position.max()) + 1)
+    n_position = max(ds.sizes.get("channel", 0), int(position.max()) + 1)
     member = np.zeros((cells.size, n_position))
     member[np.arange(cells.size), position] = 1
     with np.errstate(invalid="ignore"):
         mean = rate @ member / member.sum(0)
     return xr.DataArray(
         mean,
-        dims=("cycle", "position"),
+        dims=("cycle", "channel"),
         attrs={"units": "Hz", "long_name": f"{population} ({phase})"},
     )
 

@@ -30,8 +30,8 @@ def _run_of_spikes(ds, keep):
 def members(ds, population):
     """Place each cell among its population's positions: (neuron,) position or -1, cell counts."""
     cells = schema.cell_index(ds, population)
-    position = ds["position"].values.astype(int)
-    n_position = max(ds.sizes.get("position", 0), int(position.max(initial=0)) + 1)
+    position = ds["neuron_channel"].values.astype(int)
+    n_position = max(ds.sizes.get("channel", 0), int(position.max(initial=0)) + 1)
     at = np.full(ds.sizes["neuron"], -1)
     at[cells] = position[cells]
     return at, np.bincount(at[at >= 0], minlength=n_position)
@@ -58,7 +58,7 @@ def position_patterns(
 
     Returns
     -------
-    (condition, seed, cycle, position) array
+    (condition, seed, cycle, channel) array
         Spikes per cell; NaN at a position without cells.
     """
     at, n_cell = members(ds, population)
@@ -124,7 +124,7 @@ def phase_patterns(ds: xr.Dataset) -> xr.Dataset:
     -------
     Dataset
         ``minus`` (the last 60 ms of the phase), ``plus`` and ``outcome`` (the whole cycle), each
-        (condition, seed, cycle, position), Hz per cell, and ``seen``, where and when it counts.
+        (condition, seed, cycle, channel), Hz per cell, and ``seen``, where and when it counts.
         Dims condition and seed have size 1 where ``ds`` lacks them.
     """
     windows = windows_of(ds)
@@ -137,7 +137,7 @@ def phase_patterns(ds: xr.Dataset) -> xr.Dataset:
         begin, end = windows[key]
         new[name] = position_patterns(ds, population, begin, end) / (end - begin)[:, None]
     new["seen"] = seen_positions(ds, new["outcome"].shape[-1])
-    dims = ("condition", "seed", "cycle", "position")
+    dims = ("condition", "seed", "cycle", "channel")
     names = {"minus": "TRC, late minus phase", "plus": "TRC, plus phase",
              "outcome": "V1 L5IB, whole cycle", "seen": "predictable"}  # fmt: skip
     units = {"seen": "1"}
@@ -150,8 +150,8 @@ def phase_patterns(ds: xr.Dataset) -> xr.Dataset:
 
 
 def seen_positions(ds, n_position):
-    """Positions that count in each cycle, (condition, seed, cycle, position) of bool."""
-    seen = by_run(ds, "predictable", ("cycle", "position"), True).astype(bool)
+    """Positions that count in each cycle, (condition, seed, cycle, channel) of bool."""
+    seen = by_run(ds, "predictable", ("cycle", "channel"), True).astype(bool)
     jump = by_run(ds, "jump", ("cycle",), False).astype(bool)
     known = ds["cycle_start"].values - schema.cycle_length(ds) > -schema.EDGE
     seen = np.broadcast_to(seen, (*seen.shape[:-1], max(n_position, seen.shape[-1])))

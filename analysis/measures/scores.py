@@ -80,7 +80,7 @@ def _single_maximum(x, seen):
 def _against_others(minus, outcome, stimulus, seen):
     """Compare each minus pattern of a block with all its outcomes.
 
-    All arrays are (cycle, position). Returns r_shuffle, decode and decode_chance, each (cycle,).
+    All arrays are (cycle, channel). Returns r_shuffle, decode and decode_chance, each (cycle,).
     """
     result = np.full((3, len(minus)), np.nan)
     masks, of = np.unique(seen, axis=0, return_inverse=True)
@@ -150,7 +150,7 @@ def add_scores(
     )
     n_position = now.shape[-1]
     stimulus = np.broadcast_to(
-        by_run(ds, "stimulus", ("cycle", "position"), 0.0), (*now.shape[:-1], n_position)
+        by_run(ds, "stimulus", ("cycle", "channel"), 0.0), (*now.shape[:-1], n_position)
     )
     seen = seen_positions(ds, n_position) & ~np.isnan(minus + now)
     minus, now, before = (np.nan_to_num(x) for x in (minus, now, before))

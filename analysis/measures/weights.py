@@ -73,7 +73,7 @@ def _is_film(ds, stimulus):
     """Tell if the frames move on while the window rests: nothing ever comes in from outside."""
     if stimulus.get("kind") != "file" or "predictable" not in ds:
         return False
-    known = ds["predictable"].transpose("cycle", "position").values
+    known = ds["predictable"].transpose("cycle", "channel").values
     return bool(known[known.any(-1)].all())
 
 
@@ -135,7 +135,7 @@ def placed_synapses(
         If there is no such plastic projection.
     """
     name, names = plastic_projection(ds, projection), ds["synapse_projection"].values.astype(str)
-    position = ds["position"].values.astype(int)
+    position = ds["neuron_channel"].values.astype(int)
     source = position[ds["synapse_source"].values.astype(int)]
     target = position[ds["synapse_target"].values.astype(int)]
     keep = np.flatnonzero((names == name) & (source >= 0) & (target >= 0))
@@ -184,7 +184,7 @@ def classify_synapses(
     """
     check_direction(direction)
     synapse, source, target = placed_synapses(ds, projection)
-    n_x = int(ds.attrs.get("n_x", ds.sizes.get("position", 1)))
+    n_x = int(ds.attrs.get("n_x", ds.sizes.get("channel", 1)))
     same = source // n_x == target // n_x
     offset = target % n_x - source % n_x
     stimulus, steps = movement(ds, block)

@@ -28,8 +28,8 @@ def _bursts(ds, population, max_isi_ms):
 
 def _driven(ds, cells, drive_min):
     """Tell for (cell, cycle) if the cell's channel is driven above a share of the largest drive."""
-    stimulus = ds["stimulus"].transpose("position", "cycle").values
-    position = ds["position"].values[cells].astype(int)
+    stimulus = ds["stimulus"].transpose("channel", "cycle").values
+    position = ds["neuron_channel"].values[cells].astype(int)
     at_cell = stimulus[np.clip(position, 0, None)]
     return (position[:, None] >= 0) & (at_cell > drive_min * max(stimulus.max(initial=0), 0))
 
@@ -168,7 +168,7 @@ def minus_pattern_r(
 @observable("1")
 def stimulus_pattern_r(ds, population="V1.L5IB", phase="cycle", min_defined=0.5):
     """Correlation of a population's pattern with the stimulus of the same cycle."""
-    stimulus = ds["stimulus"].transpose("cycle", "position").values
+    stimulus = ds["stimulus"].transpose("cycle", "channel").values
     return _pattern_r(patterns.pattern(ds, population, phase), stimulus, min_defined)
 
 
@@ -196,7 +196,7 @@ def r_persist(
     if any(part is not None for part in (first, last, direction)):
         raise schema.AnalysisError("r_persist: 'first', 'last' and 'direction' need a 'block'")
     if outcome == "stimulus":
-        pattern = ds["stimulus"].transpose("cycle", "position").values
+        pattern = ds["stimulus"].transpose("cycle", "channel").values
     else:
         pattern = patterns.pattern(ds, outcome).values
     return _pattern_r(pattern[1:], pattern[:-1], min_defined)
@@ -222,7 +222,7 @@ def undefined_pattern_fraction(ds, population="pulvinar.TRC", outcome="V1.L5IB",
 @observable("1")
 def decode_accuracy(ds, population="pulvinar.TRC", phase="plus"):
     """Share of cycles in which the most active position is the one driven most."""
-    stimulus = ds["stimulus"].transpose("cycle", "position").values
+    stimulus = ds["stimulus"].transpose("cycle", "channel").values
     return patterns.decode_accuracy(patterns.pattern(ds, population, phase), stimulus)
 
 
@@ -279,7 +279,7 @@ def idle_trc_rate(ds, population="pulvinar.TRC", driver="V1.L5IB"):
     """
     start, length = ds["cycle_start"].values, schema.cycle_length(ds)
     cells = schema.cell_index(ds, population)
-    position = ds["position"].values.astype(int)
+    position = ds["neuron_channel"].values.astype(int)
     drivers = schema.cell_index(ds, driver)
     time, index = schema.spikes_of(ds, drivers)
     at = position[drivers][index]

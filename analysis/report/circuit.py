@@ -87,7 +87,7 @@ def _patterns(ds):
     minus = patterns.pattern(ds, "pulvinar.TRC", "minus")
     plus = patterns.pattern(ds, "pulvinar.TRC", "plus")
     outcome = patterns.pattern(ds, "V1.L5IB")
-    stimulus = ds["stimulus"].transpose("cycle", "position").assign_attrs(long_name="stimulus")
+    stimulus = ds["stimulus"].transpose("cycle", "channel").assign_attrs(long_name="stimulus")
     top = float(np.nanmax([minus.max(), plus.max(), 1e-9]))
     for column, (image, v_max) in enumerate(((stimulus, None), (minus, top), (plus, top))):
         ax = figure.add_subplot(grid[0, column])
@@ -183,8 +183,8 @@ _PLANS = (
     ),
     _Plan(
         "Prediction and outcome in the pulvinar",
-        "Stimulus, TRC pattern in the minus phase and in the plus phase, by position and cycle; "
-        "below, Pearson correlation over positions with the V1 L5IB pattern of the same cycle.",
+        "Stimulus, TRC pattern in the minus phase and in the plus phase, by channel and cycle; "
+        "below, Pearson correlation over channels with the V1 L5IB pattern of the same cycle.",
         _patterns,
         variables=("rate", "stimulus"),
         populations=("V1.L5IB", "pulvinar.TRC"),

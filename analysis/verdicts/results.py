@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
+from analysis.data.versions import read_verdicts
 from analysis.verdicts.judge import summary
 
 __all__ = ["results_table"]
@@ -39,7 +39,7 @@ def results_table(folder: Path | str) -> str:
         "Written by `make replicate`; values are means ± sd over seeds.",
     ]
     for path in sorted(Path(folder).glob("*/verdicts.json")):
-        verdicts = json.loads(path.read_text(encoding="utf-8"))
+        verdicts = read_verdicts(path)
         note = path.with_name("note.md")
         told = [note.read_text(encoding="utf-8").strip(), ""] if note.exists() else []
         parts += ["", f"## {path.parent.name}", "", summary(verdicts), "", *told]

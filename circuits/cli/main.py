@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="judge and draw a finished run again")
     report.add_argument("folder", metavar="DIR", help="a run folder")
 
+    join = commands.add_parser("join", help="put runs of the same file together and judge them")
+    join.add_argument("folders", metavar="DIR", nargs="+", help="run folders of one run file")
+    join.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
+
     compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
     compare.add_argument("a", metavar="DIR", help="a run folder")
     compare.add_argument("b", metavar="DIR", help="another one, with the same populations")
@@ -92,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _errors() -> tuple[type[BaseException], ...]:
     """Classes of the errors that are told in one line; of what is not loaded none can come."""
-    known = (("cells.parameters", "InputError"), ("analysis.data.schema", "AnalysisError"),
+    known = (("cells.parameters", "InputError"), ("analysis.data.versions", "AnalysisError"),
              ("circuits.engine.project", "DeviceError"))  # fmt: skip
     loaded = [(sys.modules.get(module), name) for module, name in known]
     # a module may still be half-way through its import
@@ -182,9 +186,10 @@ def _finish(folder: Path) -> None:
                     f" {built['cpu_s']:.0f} CPU-s; program {built['program_bytes'] / 1e6:.1f} MB"
                 )
         return
+    from analysis.data.versions import read_verdicts
     from analysis.verdicts.judge import summary
 
-    verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))
+    verdicts = read_verdicts(folder / "verdicts.json")
     _print_verdicts(verdicts)
     print(summary(verdicts))
     print(folder / "report.html")
@@ -199,6 +204,18 @@ def _report(arguments) -> int:
         from circuits.driver.report import rebuild_report
 
         folder = rebuild_report(arguments.folder)
+    _finish(folder)
+    return 0
+
+
+def _join(arguments) -> int:
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.driver.join import join_folders
+    from circuits.driver.progress import Progress
+
+    with Progress() as progress:
+        progress.begin("analysis and report")
+        folder = join_folders(arguments.folders, arguments.out)
     _finish(folder)
     return 0
 
@@ -248,7 +265,7 @@ def _doctor(arguments) -> int:
     return 0 if print_report() else 1
 
 
-_COMMANDS = {"list": _list, "run": _run, "report": _report, "compare": _compare,
+_COMMANDS = {"list": _list, "run": _run, "report": _report, "join": _join, "compare": _compare,
              "params": _params, "observables": _observables, "manipulations": _manipulations,
              "doctor": _doctor}  # fmt: skip
 

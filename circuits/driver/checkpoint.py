@@ -26,6 +26,7 @@ from circuits.engine.project import DeviceError, Progress
 __all__ = ["checkpoint_folder", "held", "joined", "kept_pieces", "run_in_pieces"]
 
 _PARTS = ("spikes", "traces", "weights")
+_SCHEMA = 1  # of the files here
 
 
 def checkpoint_folder(name: str) -> Path:
@@ -130,7 +131,7 @@ def _key(plan: Plan, arrays: Mapping[str, np.ndarray], ends: Sequence[float]) ->
 
 
 def _write(path: Path, recording: Recording) -> None:
-    flat = {"wall": np.array([recording.wall["run"]])}
+    flat = {"schema": np.array(_SCHEMA), "wall": np.array([recording.wall["run"]])}
     for name, pair in recording.spikes.items():
         flat |= {f"spikes/{name}/{k}": values for k, values in zip("it", pair, strict=True)}
     for name, variables in recording.traces.items():
@@ -146,10 +147,16 @@ def _read(path: Path) -> Recording:
     found: dict[str, dict] = {part: {} for part in _PARTS}
     try:
         with np.load(path, allow_pickle=False) as file:
+            schema = int(file["schema"]) if "schema" in file.files else 0
+            if schema != _SCHEMA:
+                raise DeviceError(
+                    f"{path}: a checkpoint of schema {schema}, this pulvinar has {_SCHEMA};"
+                    " --fresh starts anew"
+                )
             wall = {"run": float(file["wall"][0]), "build": 0.0}
             for key in file.files:
                 part, *names = key.split("/")
-                if part == "wall":
+                if part in ("schema", "wall"):
                     continue
                 if part == "weights":
                     found[part][names[0]] = file[key]

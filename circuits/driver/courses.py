@@ -11,7 +11,7 @@ from circuits.engine.equations import COURSES, ONE, column
 from circuits.manipulations.model import Course, Manipulation, Timeline
 from circuits.runfiles.model import BIN_MS, Condition, Cycle
 from circuits.stimuli.lgn import lgn_table
-from circuits.stimuli.render import render
+from circuits.stimuli.render import PLACES, places_of, render
 
 __all__ = ["paced_otherwise", "put_courses", "shown_instead", "timeline_of"]
 
@@ -133,23 +133,51 @@ def shown_instead(shown: xr.Dataset, condition: Condition, cycle: Cycle, options
     Returns
     -------
     Dataset
-        ``rate`` and ``drive`` are those that the relay cells have; the other variables tell what
-        would have been shown.
+        ``rate`` and ``drive`` are those that the relay cells have, and picture and place those
+        that were shown in the middle of the plus phase, "" and NaN for nothing (of what is shown
+        late they are those of the cycle it comes from). The other variables tell what would have
+        been shown.
     """
     change = condition.manipulated
     if change is None or not change.stimulus:
         return shown
     timeline = timeline_of(condition, cycle)
     rate = shown["rate"].values.copy()
+    places = places_of(shown).copy(deep=True)
+    plus = (np.arange(cycle.bins) + 0.5) / cycle.bins >= cycle.plus
+    middle = np.flatnonzero(plus)[plus.sum() // 2]
     for m in change.stimulus:
         on = np.flatnonzero(m.when.in_bins(timeline))
+        at = on[on % cycle.bins == middle]
         if m.what == "omit":
             rate[on] = float(lgn_table()["r_base"])
+            _put_places(places, at // cycle.bins, None)
         elif m.what == "replace":
-            rate[on] = render(m.shown, n_cycles=cycle.total, **options)["rate"].values[on]
+            other = render(m.shown, n_cycles=cycle.total, **options)
+            rate[on] = other["rate"].values[on]
+            cycles = at // cycle.bins
+            _put_places(places, cycles, places_of(other).isel(cycle=cycles))
         else:
             late = timeline.bins if m.what == "repeat" else round(m.value / BIN_MS)
             rate[on] = rate.copy()[np.clip(on - late, 0, len(rate) - 1)]
-    plus = (np.arange(cycle.bins) + 0.5) / cycle.bins >= cycle.plus
+            source = np.clip(at - late, 0, len(rate) - 1) // cycle.bins
+            _put_places(places, at // cycle.bins, places.isel(cycle=source))
     drive = rate.reshape(-1, cycle.bins, rate.shape[1])[:, plus].mean(axis=1)
-    return shown.assign(rate=shown["rate"].copy(data=rate), drive=shown["drive"].copy(data=drive))
+    picture = ("cycle", places["picture"].values)
+    return shown.assign(
+        rate=shown["rate"].copy(data=rate), drive=shown["drive"].copy(data=drive),
+        **{name: places[name] for name in places if name != "picture"},
+    ).assign_coords(picture=picture)  # fmt: skip
+
+
+def _put_places(places: xr.Dataset, cycles: np.ndarray, those: xr.Dataset | None) -> None:
+    """Put in these cycles the picture and place of others; None for nothing."""
+    for name in {*places, *(those or ())}:
+        text = name == "picture"
+        none = "" if text else np.nan
+        old = places[name].values if name in places else np.full(places.sizes["cycle"], none)
+        new = none if those is None or name not in those else those[name].values
+        found = np.array(old, dtype=object if text else float)
+        found[cycles] = new
+        attrs = {} if text else {"units": PLACES[name]}
+        places[name] = ("cycle", found.astype(str) if text else found, attrs)

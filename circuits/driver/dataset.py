@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from analysis.data.versions import SCHEMA, places
 from circuits.anatomy.spec import CircuitSpec
 from circuits.driver.results import Result, segment, sorted_spikes
 from circuits.engine.arrays import cells_of
+from circuits.runfiles import provenance
 from circuits.runfiles.model import Run
 
 __all__ = ["population_rows", "projection_rows", "to_dataset"]
@@ -33,8 +35,10 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
         ``spike_time`` (spike), s from the start of the warm-up, and ``spike_neuron`` (spike),
         sorted within each run; ``spike_seed`` and ``spike_condition`` (spike); ``rate``
         (condition, seed, cycle, phase, neuron), Hz; ``stimulus`` (condition, seed, cycle,
-        position), Hz: mean rate of the relay cells in the plus phase; ``cycle_start`` and
-        ``plus_start`` (cycle), s; labels of every cell on dim neuron. The tables of the first
+        channel), Hz: mean rate of the relay cells in the plus phase; ``picture`` and, as far as
+        there are such, ``row``, ``left``, ``centre``, ``film_frame`` (condition, seed, cycle): what
+        was shown in the middle of the plus phase; ``cycle_start`` and ``plus_start`` (cycle), s;
+        labels of every cell on dim neuron, of every channel on dim channel. The tables of the first
         condition's circuit are attributes. A run with blocks has the variables of learning runs
         that `analysis.data.schema` lists; of a condition in which a synapse does not learn, its
         weight is NaN.
@@ -71,9 +75,10 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "spike_condition": ("spike", joined["condition"], {"units": "1"}),
             "rate": ((*dims, "phase", "neuron"), rate, {"units": "Hz"}),
             "stimulus": (
-                (*dims, "position"), stimulus,
+                (*dims, "channel"), stimulus,
                 {"units": "Hz", "long_name": "mean rate of the relay cells in the plus phase"},
             ),
+            **_shown(results, shape),
             **variables,
         },
         coords={
@@ -81,7 +86,8 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "area": of_cells("area"),
             "layer": of_cells("layer"),
             "cell_class": of_cells("cell"),
-            "position": ("neuron", cells.position.astype(np.int32), {"units": "1"}),
+            "neuron_channel": ("neuron", cells.position.astype(np.int32), {"units": "1"}),
+            **_places(spec, cells.position),
             "cycle_start": ("cycle", start, {"units": "s"}),
             "plus_start": ("cycle", start + cycle.plus * cycle.length * 1e-3, {"units": "s"}),
             "phase": list(PHASES),
@@ -93,7 +99,10 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "name": run.name,
             "experiment": run.experiment,
             "size": run.size,
+            "schema": SCHEMA,
+            **_made_by(),
             "cycle_length_s": cycle.length * 1e-3,
+            "t_stop_s": cycle.duration,
             "n_x": spec.n_x,
             "polarities": " ".join(spec.polarities),
             "populations": json.dumps(population_rows(spec)),
@@ -103,6 +112,38 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
         },
     )  # fmt: skip
     return ds
+
+
+def _made_by() -> dict[str, str]:
+    """Return the version of the package and, of a clone, its commit."""
+    found = provenance.commit()
+    commit = {"commit": found["commit"] + (", changed" if found["dirty"] else "")} if found else {}
+    return {"pulvinar": provenance.version(), **commit}
+
+
+def _places(spec: CircuitSpec, channel: np.ndarray) -> dict:
+    """Return position and polarity of all cells and of all channels."""
+    one = {"units": "1"}
+    found: dict = {}
+    channels = np.arange(spec.channels)
+    for dim, name, at in (("neuron", "", channel), ("channel", "channel_", channels)):
+        place = places(at, spec.n_x, spec.polarities)
+        found[f"{name}position"] = (dim, place["position"], one)
+        found[f"{name}polarity"] = (dim, place["polarity"])
+    return found
+
+
+def _shown(results: Sequence[Result], shape: tuple[int, int]) -> dict:
+    """Return which picture each cycle showed, and where in it, as `circuits.stimuli` tells it."""
+    found: dict = {}
+    n_cycle = len(results[0].drive)
+    for name in dict.fromkeys(name for result in results for name in result.shown):
+        model = next(r.shown[name] for r in results if name in r.shown)
+        none = xr.full_like(model, "" if model.dtype.kind == "U" else np.nan).values
+        values = np.array([r.shown[name].values if name in r.shown else none for r in results])
+        dims = ("condition", "seed", "cycle")
+        found[name] = (dims, values.reshape(*shape, n_cycle), dict(model.attrs))
+    return found
 
 
 def _synapses(run: Run) -> dict[str, str]:
@@ -138,7 +179,7 @@ def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict
         "jump": (dims, stacked(r.path["jump"] for r in results), one),
         "direction": (dims, stacked(r.path["direction"] for r in results), one),
         "predictable": (
-            (*dims, "position"), stacked(r.path["predictable"] for r in results), one,
+            (*dims, "channel"), stacked(r.path["predictable"] for r in results), one,
         ),
     }  # fmt: skip
     coordinates = {
@@ -170,7 +211,7 @@ def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict
         "synapse_source": (("seed", "synapse"), ends[0], one),
         "synapse_target": (("seed", "synapse"), ends[1], one),
         "dw": (
-            (*dims, "position"), stacked(silent if r.dw is None else r.dw for r in results),
+            (*dims, "channel"), stacked(silent if r.dw is None else r.dw for r in results),
             one | {"long_name": "mean weight change onto the relay cells, by presynaptic spikes"},
         ),
     }  # fmt: skip

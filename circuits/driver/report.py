@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -118,20 +117,14 @@ def rebuild_report(folder: Path | str) -> Path:
     AnalysisError
         If its result cannot be used.
     """
-    from analysis.data import schema
+    from analysis.data import schema, versions
 
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder}: no run folder (it has no run.json)")
-    try:
-        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{folder / 'run.json'}: not JSON ({error})") from None
-    if info.get("experiment", "circuit") != "circuit":
-        with xr.open_dataset(folder / "result.nc", engine="h5netcdf", decode_times=False) as ds:
-            ds.load()
-    else:
-        ds = schema.load(folder)
+    info = versions.read_json(folder / "run.json")
+    circuit = info.get("experiment", "circuit") == "circuit"
+    ds = schema.load(folder) if circuit else versions.open_result(folder)
     load_extensions(info["run"].get("extensions", ()), f"{folder / 'run.json'}: extensions")
     criteria = info["run"].get("criteria", [])
     if conditions := info.get("conditions"):
@@ -140,7 +133,7 @@ def rebuild_report(folder: Path | str) -> Path:
     verdicts = evaluate(info.get("experiment", "circuit"), ds, criteria)
     partial = folder / ".verdicts.json.part"
     try:
-        store.write_json(partial, verdicts)
+        store.write_json(partial, versions.with_schema(verdicts=verdicts))
         write_report(ds, verdicts, info, folder / "report.html")
         partial.replace(folder / "verdicts.json")
     finally:

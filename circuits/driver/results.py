@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import xarray as xr
 
 from circuits.engine.arrays import Cells, cells_of, endpoints
 from circuits.engine.launch import Recording
@@ -27,6 +28,8 @@ class Result:
         Without its weights.
     drive : (cycle, channel) array, Hz
         Mean rate of the relay cells in the plus phase.
+    shown : Dataset
+        Over the analysed cycles: ``picture`` and where in it, as `circuits.stimuli.render` has it.
     path : dict of str to array
         In a run with blocks ``jump``, ``direction`` (cycle) and ``predictable`` (cycle, channel) of
         the stimulus.
@@ -40,6 +43,7 @@ class Result:
 
     recording: Recording
     drive: np.ndarray
+    shown: xr.Dataset = field(default_factory=xr.Dataset)
     path: dict = field(default_factory=dict)
     weights: dict = field(default_factory=dict)
     dw: np.ndarray | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from analysis.data.versions import SCHEMA, with_schema
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
 from circuits.driver import checkpoint, store
@@ -135,13 +136,14 @@ def _finish(run, folder, started, clock, progress, ds, info) -> None:
     with store.new_folder(folder) as partial:
         store.write_dataset(partial / "result.nc", ds)
         store.write_json(partial / "run.json", described)
-        store.write_json(partial / "verdicts.json", verdicts)
+        store.write_json(partial / "verdicts.json", with_schema(verdicts=verdicts))
         write_report(ds, verdicts, described, partial / "report.html")
 
 
 def _describe(run: Run, info: Mapping) -> dict:
     """Return what run.json holds."""
     described = {
+        "schema": SCHEMA,
         "name": run.name,
         "claim": run.claim,
         "source": run.source,

@@ -20,6 +20,7 @@ from circuits.engine.devices import DEVICES, run_plan
 from circuits.engine.machine import cores
 from circuits.engine.replicas import unpacked
 from circuits.runfiles.model import Condition, Cycle, Run
+from circuits.stimuli.render import places_of
 
 __all__ = ["piece_ends", "simulate", "simulate_copies"]
 
@@ -179,11 +180,11 @@ def simulate_copies(
     results = []
     found = unpacked(single, recording, copies or len(runs))
     for (condition, _), (own, shown), mine in zip(runs, drawn, found, strict=False):
-        result = Result(mine, shown["drive"].values[cycle.warmup :])
+        analysed = shown.isel(cycle=slice(cycle.warmup, None))
+        result = Result(mine, analysed["drive"].values, places_of(analysed))
         if condition.blocks:
             result.path = {
-                key: shown[key].values[cycle.warmup :]
-                for key in ("jump", "direction", "predictable")
+                key: analysed[key].values for key in ("jump", "direction", "predictable")
             }
         if condition.plan.learns:
             keep_weights(result, condition, cycle, own)

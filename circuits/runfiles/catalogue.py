@@ -95,7 +95,9 @@ def last_verdicts(name: str) -> list[dict] | None:
     kept = [folder / "results" / name / "verdicts.json" for folder in run_folders()]
     for path in [*own, *kept]:
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            # a list is of schema 0, see `analysis.data.versions`
+            return found["verdicts"] if isinstance(found, dict) else found
+        except (OSError, ValueError, KeyError):
             continue
     return None

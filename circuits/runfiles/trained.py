@@ -51,12 +51,15 @@ class Trained:
         """
         import xarray as xr
 
+        from analysis.data.versions import AnalysisError, check_version
+
         at = f"weights: {self.folder}:"
         path = Path(self.folder) / "result.nc"
         if not path.is_file():
             raise InputError(f"{at} no run folder (it has no result.nc)")
         try:
             with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as ds:
+                check_version(ds.attrs, str(path))
                 if "weight" not in ds:
                     raise InputError(f"{at} nothing learned in this run")
                 names = {
@@ -78,6 +81,8 @@ class Trained:
                     seed=seeds.index(seed),
                     **{key: names[key].index(value) for key, value in wanted.items()},
                 ).load()
+        except AnalysisError as error:
+            raise InputError(f"weights: {error}") from None
         except (OSError, KeyError) as error:
             raise InputError(f"{at} no result of a run ({error})") from None
         of = one["synapse_projection"].values.astype(str)

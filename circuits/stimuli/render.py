@@ -29,7 +29,10 @@ from circuits.stimuli.paths import (
 from circuits.stimuli.pictures import frames_of, photograph
 from circuits.stimuli.stimulus import Stimulus, bad_value, check_whole
 
-__all__ = ["render", "sequence"]
+__all__ = ["PLACES", "places_of", "render", "sequence"]
+
+#: Where in a picture, film or ring a cycle is, with units.
+PLACES = {"left": "px", "row": "px", "centre": "positions", "film_frame": "frames"}
 
 
 def _seconds(key: str, value) -> float:
@@ -120,7 +123,9 @@ def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
     share = (time - before)[..., None]
     signal, local, mean, picture = (1 - share) * seen[:, before] + share * seen[:, before + 1]
     luminance = mean + stimulus.contrast * (picture - mean)
-    where = {"left": np.full(n_cycles, left), "row": np.full(n_cycles, row)}
+    where = {
+        "left": np.full(n_cycles, left), "row": np.full(n_cycles, row), "film_frame": time
+    }  # fmt: skip
     return (signal, local, luminance, path, where), float(np.sqrt(np.mean(squares)))
 
 
@@ -171,7 +176,8 @@ def render(
           with the direction of this cycle and without the shuffling.
         - coordinate ``picture`` (cycle): name of the photograph or file, or ``"ring"``.
         - on pictures ``row`` (cycle) and ``left`` (cycle), px: where the window is in the middle
-          of the plus phase; on a ring ``centre`` (cycle), positions.
+          of the plus phase; of a film ``film_frame`` (cycle), frames; on a ring ``centre`` (cycle),
+          positions. They are `PLACES`.
 
         Every variable has ``units``.
 
@@ -262,12 +268,16 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
             "plus_start": plus_start,
         },
     )
-    units = {"left": "px", "row": "px", "centre": "positions"}
     middle = np.flatnonzero(plus)[plus.sum() // 2]
     for name, values in where.items():
         values = values if values.ndim == 1 else values[:, middle]
-        dataset[name] = ("cycle", np.asarray(values, float), {"units": units[name]})
+        dataset[name] = ("cycle", np.asarray(values, float), {"units": PLACES[name]})
     return dataset
+
+
+def places_of(shown: xr.Dataset) -> xr.Dataset:
+    """Return of what `render` gives which picture each cycle showed, and where in it."""
+    return shown.reset_coords("picture")[["picture", *(name for name in PLACES if name in shown)]]
 
 
 def _attribute(name, value):

@@ -149,13 +149,13 @@ def make_run(seed=1, n_cycle=24, warmup=2, jitter=8e-3, onset=0.03, background=2
             "rate": (("cycle", "phase", "neuron"),
                      schema.segment(time, neuron, n, start, start + MINUS, LENGTH),
                      {"units": "Hz"}),
-            "stimulus": (("cycle", "position"), stimulus, {"units": "1"}),
+            "stimulus": (("cycle", "channel"), stimulus, {"units": "1"}),
             "trace_time": ("sample", sample + start[0], s),
             "trace_v": (("trace", "sample"), np.stack([trace, trace - 5]), {"units": "mV"}),
         },
         coords={
             **{key: ("neuron", value.astype(str)) for key, value in labels.items()},
-            "position": ("neuron", position.astype(np.int32)),
+            "neuron_channel": ("neuron", position.astype(np.int32)),
             "phase": ["minus", "plus"],
             "cycle_start": ("cycle", start, s),
             "plus_start": ("cycle", start + MINUS, s),
@@ -187,7 +187,7 @@ def make_many(runs):
     many = base.drop_dims("spike").drop_vars(["rate", "stimulus"])
     dims = ("condition", "seed", "cycle")
     many["rate"] = ((*dims, "phase", "neuron"), rate, {"units": "Hz"})
-    many["stimulus"] = ((*dims, "position"), stimulus, {"units": "1"})
+    many["stimulus"] = ((*dims, "channel"), stimulus, {"units": "1"})
     for name, parts in spikes.items():
         many[name] = ("spike", np.concatenate(parts), {"units": units.get(name, "1")})
     return many.assign_coords(condition=conditions, seed=seeds)

@@ -110,21 +110,21 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
             "rate": (("cycle", "phase", "neuron"),
                      schema.segment(times, neurons, labels.size, start, start + MINUS, LENGTH),
                      {"units": "Hz"}),
-            "stimulus": (("cycle", "position"), happened * 50.0, {"units": "Hz"}),
+            "stimulus": (("cycle", "channel"), happened * 50.0, {"units": "Hz"}),
             "learning": ("cycle", learns * 0.1, one),
             "jump": ("cycle", jump),
             "direction": ("cycle", way * np.sign(steps)[block_of], one),
-            "predictable": (("cycle", "position"), predictable),
+            "predictable": (("cycle", "channel"), predictable),
             "weight": (("snapshot", "synapse"), np.array(weight), one),
             "synapse_source": ("synapse", source, one),
             "synapse_target": ("synapse", target, one),
-            "dw": (("cycle", "position"), dw, one),
+            "dw": (("cycle", "channel"), dw, one),
         },
         coords={
             "population": ("neuron", labels),
             **{key: ("neuron", np.array([LABELS[p][k] for p in populations]))
                for k, key in enumerate(("area", "layer", "cell_class"))},
-            "position": ("neuron", position.astype(np.int32)),
+            "neuron_channel": ("neuron", position.astype(np.int32)),
             "phase": ["minus", "plus"],
             "cycle_start": ("cycle", start, {"units": "s"}),
             "plus_start": ("cycle", start + MINUS, {"units": "s"}),
@@ -173,7 +173,7 @@ def value(ds, name, **args):
 
 def by_hand(ds, population, begin, end):
     """Spikes per position and cycle, counted one by one."""
-    position = ds["position"].values
+    position = ds["neuron_channel"].values
     of = ds["population"].values == population
     count = np.zeros((ds.sizes["cycle"], N_X))
     for t, n in zip(ds["spike_time"].values, ds["spike_neuron"].values, strict=True):

@@ -29,7 +29,7 @@ CIRCUITS = {
         "cells", "circuits.synapses", "circuits.stimuli", "circuits.anatomy",
         "circuits.manipulations", "circuits.plasticity", "circuits.plasticity.rules",
         "circuits.plasticity.bench", "circuits.rates", "circuits.rates.experiments",
-        "circuits.engine",
+        "circuits.engine", "analysis.data",
     },
     "circuits.driver": {
         "cells", "circuits.stimuli", "circuits.anatomy", "circuits.manipulations",

@@ -23,7 +23,7 @@ def test_first_light_holds_on_fresh_seeds(tmp_path, monkeypatch, capsys):
     folder = run_file(
         "first_light", seeds=[31, 32], cycles=20, device="cpp", out=tmp_path / "out", progress=None
     )
-    verdicts = json.loads((folder / "verdicts.json").read_text())
+    verdicts = json.loads((folder / "verdicts.json").read_text())["verdicts"]
     judged = {v["id"]: v for v in verdicts}
     assert set(judged) >= BANDS
     failed = {

@@ -126,7 +126,7 @@ def run_of(trains, pairs, first, last):
             "area": ("neuron", np.array([s[0] for s in split])),
             "layer": ("neuron", np.array([s[-1] for s in split])),
             "cell_class": ("neuron", np.array([s[-1] for s in split])),
-            "position": ("neuron", np.full(labels.size, -1, np.int32)),
+            "neuron_channel": ("neuron", np.full(labels.size, -1, np.int32)),
             "cycle_start": ("cycle", start, seconds),
             "plus_start": ("cycle", start + MINUS, seconds),
             "block": ["before", "training"],

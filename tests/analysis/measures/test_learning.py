@@ -107,7 +107,7 @@ def test_weights_by_place_and_by_offset_are_those_of_a_loop(learner):
     ds, at = learner, list(learner["snapshot"].values).index("training")
     rng = np.random.default_rng(2)
     ds = ds.assign(weight=(ds["weight"].dims, rng.random(ds["weight"].shape), {"units": "1"}))
-    position = ds["position"].values
+    position = ds["neuron_channel"].values
     cells = {}
     for k in range(ds.sizes["synapse"]):
         pair = position[ds["synapse_target"].values[k]], position[ds["synapse_source"].values[k]]

@@ -13,10 +13,10 @@ grids = arrays(float, (6, 5), elements=st.integers(0, 9).map(float))
 def test_a_pattern_is_the_mean_over_the_cells_of_a_position(circuit):
     trc = schema.cell_index(circuit, "pulvinar.TRC")
     plus = patterns.pattern(circuit, "pulvinar.TRC", "plus")
-    at = trc[circuit["position"].values[trc] == 7]
+    at = trc[circuit["neuron_channel"].values[trc] == 7]
     expected = circuit["rate"].sel(phase="plus").isel(neuron=at).mean("neuron")
-    np.testing.assert_allclose(plus.isel(position=7), expected, rtol=1e-6)
-    assert plus.dims == ("cycle", "position") and plus.attrs["units"] == "Hz"
+    np.testing.assert_allclose(plus.isel(channel=7), expected, rtol=1e-6)
+    assert plus.dims == ("cycle", "channel") and plus.attrs["units"] == "Hz"
 
 
 def test_the_whole_cycle_weighs_phases_by_their_duration(circuit):

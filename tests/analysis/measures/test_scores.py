@@ -130,7 +130,7 @@ def test_only_predictable_positions_count(learner):
     # beyond the edge of the window anything may happen
     window = learner.copy()
     known = window["predictable"].values & (np.arange(N_X) < 8)
-    window["predictable"] = (("cycle", "position"), known)
+    window["predictable"] = (("cycle", "channel"), known)
     ds = scoring.add_scores(window)
     start, plus = ds["cycle_start"].values, ds["plus_start"].values
     minus = by_hand(ds, "pulvinar.TRC", plus - 0.06, plus)[:, :8]
@@ -142,7 +142,7 @@ def test_only_predictable_positions_count(learner):
         else:
             assert np.isnan(got)
     two = learner.copy()
-    two["predictable"] = (("cycle", "position"), known & (np.arange(N_X) < 2))
+    two["predictable"] = (("cycle", "channel"), known & (np.arange(N_X) < 2))
     assert np.isnan(scoring.add_scores(two)["r_pred"]).all()
 
 

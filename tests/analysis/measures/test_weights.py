@@ -42,7 +42,7 @@ def test_the_other_polarity_is_rest():
     ds.attrs["n_x"] = N_X // 2
     synapse, kind, offset, same = classify_synapses(ds)
     assert not same.all() and set(kind[~same]) == {"rest"}
-    position = ds["position"].values
+    position = ds["neuron_channel"].values
     source = position[ds["synapse_source"].values[synapse]]
     target = position[ds["synapse_target"].values[synapse]]
     np.testing.assert_array_equal(same, (source < 6) == (target < 6))

@@ -67,7 +67,7 @@ def test_undriven_bursts_count_only_when_asked_for(circuit):
     site = circuit["stimulus"].values.argmax(1)
     cells, times = [], []
     for c, t in enumerate(circuit["cycle_start"].values):
-        far = l5[circuit["position"].values[l5] == (site[c] + 8) % 16]
+        far = l5[circuit["neuron_channel"].values[l5] == (site[c] + 8) % 16]
         for cell in far:
             cells += [cell, cell]
             times += [t + 0.03, t + 0.034]
@@ -127,7 +127,7 @@ def test_rates_are_those_of_the_stored_segments(circuit):
 
 
 def test_idle_relay_cells_are_those_without_a_driver_in_two_cycles(circuit):
-    position = circuit["position"].values
+    position = circuit["neuron_channel"].values
     trc, l5 = schema.cell_index(circuit, "pulvinar.TRC"), schema.cell_index(circuit, "V1.L5IB")
     start = circuit["cycle_start"].values
     # relay cells that fire on in the cycle after their driver are not idle

@@ -38,7 +38,7 @@ def result(rates, seeds, rng):
             "area": ("neuron", np.full(CELLS, "V1")),
             "layer": ("neuron", np.full(CELLS, "2/3")),
             "cell_class": ("neuron", np.full(CELLS, "L23")),
-            "position": ("neuron", np.arange(CELLS)),
+            "neuron_channel": ("neuron", np.arange(CELLS)),
             "cycle_start": ("cycle", start, {"units": "s"}),
             "plus_start": ("cycle", start + 0.1, {"units": "s"}),
             "seed": ("seed", list(seeds), {"units": "1"}),

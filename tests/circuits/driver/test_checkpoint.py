@@ -126,6 +126,14 @@ def test_a_damaged_piece_is_told(program, plan, tmp_path, damage):
         go(plan, tmp_path)
 
 
+def test_a_piece_of_another_schema_is_told(program, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_SCHEMA", 7)
+    go(plan, tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(DeviceError, match=r"\.npz: a checkpoint of schema 7, .* --fresh"):
+        go(plan, tmp_path)
+
+
 def test_checkpoints_go_when_the_run_is_written(program, plan, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt) as stop, held(folder) as mine:

@@ -37,7 +37,7 @@ observable = "figure1_left"
 condition = "learns"
 max = 0.5
 ''')  # fmt: skip
-    assert json.loads((folder / "verdicts.json").read_text())[0]["holds"] is True
+    assert json.loads((folder / "verdicts.json").read_text())["verdicts"][0]["holds"] is True
     for name in ("minus", "plus"):
         last = ds[name].sel(unit="output").isel(cycle=-1)
         first = ds[name].sel(unit="output").isel(cycle=0)
@@ -108,7 +108,7 @@ observable = "identity_error"
 condition = "delta"
 max = 1e-10
 ''')  # fmt: skip
-    assert json.loads((folder / "verdicts.json").read_text())[0]["holds"] is True
+    assert json.loads((folder / "verdicts.json").read_text())["verdicts"][0]["holds"] is True
     assert (ds["identity_error"] < 1e-10).all()
 
 

@@ -75,7 +75,7 @@ def test_dataset_of_a_learning_run_is_complete(trained, tmp_path):
     # one cycle of warm-up, then a block of which the first goes on with what was shown
     assert trained["jump"].values[0, 0].tolist() == [False, True, False, True]
     assert (trained["direction"].values == 1).all()
-    assert trained["predictable"].dims == ("condition", "seed", "cycle", "position")
+    assert trained["predictable"].dims == ("condition", "seed", "cycle", "channel")
     assert trained["r_pred"].dims == ("condition", "seed", "block", "cycle")
     store.write_dataset(tmp_path / "result.nc", trained)
     assert schema.load(tmp_path).identical(trained)
@@ -114,12 +114,12 @@ def test_folder_of_a_learning_run_is_complete(folder):
     assert sorted(p.name for p in folder.iterdir()) == [
         "report.html", "result.nc", "run.json", "verdicts.json",
     ]  # fmt: skip
-    verdicts = json.loads((folder / "verdicts.json").read_text())
+    verdicts = json.loads((folder / "verdicts.json").read_text())["verdicts"]
     assert [v["id"] for v in verdicts] == ["predicts[baseline]", "predicts[more]"]
     info = json.loads((folder / "run.json").read_text())
     assert list(info["run"]["blocks"]) == ["before", "training", "test"]
     assert main.main(["report", str(folder)]) == 0
-    assert json.loads((folder / "verdicts.json").read_text()) == verdicts
+    assert json.loads((folder / "verdicts.json").read_text())["verdicts"] == verdicts
 
 
 def test_conditions_that_learn_with_others_are_put_side_by_side(folder):

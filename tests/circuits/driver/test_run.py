@@ -156,14 +156,14 @@ unit = "Hz"
     assert info["realtime_factor"] == pytest.approx(0.3) and info["versions"]["brian2"]
     cut = {p["name"]: p["weight_nS"] for p in info["circuit"]["cut"]["projections"]}
     assert cut["V1.L5IB->TRC"] == 0
-    verdicts = json.loads((folder / "verdicts.json").read_text())
+    verdicts = json.loads((folder / "verdicts.json").read_text())["verdicts"]
     assert [v["id"] for v in verdicts] == ["alive[baseline]", "alive[cut]"]
     assert schema.load(folder).sizes["seed"] == 2
     page = (folder / "report.html").read_bytes()
     (folder / "verdicts.json").unlink()
     (folder / "report.html").unlink()
     rebuild_report(folder)
-    assert json.loads((folder / "verdicts.json").read_text()) == verdicts
+    assert json.loads((folder / "verdicts.json").read_text())["verdicts"] == verdicts
     assert len((folder / "report.html").read_bytes()) == len(page)
 
 

@@ -78,11 +78,11 @@ def test_dataset_comes_back_as_it_was(tmp_path):
         {
             "spike_time": ("spike", np.sort(rng.random(1000)), {"units": "s"}),
             "rate": (("cycle", "neuron"), rng.random((3, 4)).astype(np.float32), {"units": "Hz"}),
-            "stimulus": (("cycle", "position"), rng.random((3, 5)), {"units": "Hz"}),
+            "stimulus": (("cycle", "channel"), rng.random((3, 5)), {"units": "Hz"}),
         },
         coords={
             "population": ("neuron", np.array(["V1.L4", "TRC", "TRC", "TRN"])),
-            "position": ("neuron", np.arange(4, dtype=np.int32)),
+            "neuron_channel": ("neuron", np.arange(4, dtype=np.int32)),
         },
         attrs={"cycle_length_s": 0.2},
     )
