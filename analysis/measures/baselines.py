@@ -136,7 +136,7 @@ def baselines(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, f
         patterns["ridge_spikes"] = _regression(spikes, outcome, train)
         patterns["positive_spikes"] = _regression(spikes, outcome, train, positive=True)
     if "stimulus" in ds:
-        patterns["stimulus"] = ds["stimulus"].transpose("cycle", "position").values
+        patterns["stimulus"] = ds["stimulus"].transpose("cycle", "channel").values
     found = dict.fromkeys(PREDICTORS, np.nan)
     for name, pattern in patterns.items():
         r, defined = masked_pearson(pattern[at], outcome[at], seen[at])

@@ -77,7 +77,7 @@ def test_precision_and_recall_are_those_counted_by_hand():
     use = np.flatnonzero(block & ~jump)
     at = half["stimulus"].values[use].argmax(1)
     start, time = half["plus_start"].values, half["spike_time"].values
-    position, of = half["position"].values, half["population"].values == "pulvinar.TRC"
+    position, of = half["neuron_channel"].values, half["population"].values == "pulvinar.TRC"
     right = []
     for c, x in zip(use, at, strict=True):
         keep = (time >= start[c] - 0.06) & (time < start[c])
