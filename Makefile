@@ -57,7 +57,7 @@ lint: $(STAMP)
 replicate: $(STAMP)
 	@set -e; for file in runs/*.toml; do \
 	  name=$$(basename $$file .toml); echo "== $$name"; \
-	  $(BIN)/pulvinar run "$$file" --out runs/out/$$name; \
+	  $(BIN)/pulvinar run "$$file" --out runs/out/$$name --replace; \
 	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
 	  rm -f runs/results/$$name/note.md; \
 	done
@@ -77,7 +77,7 @@ bench: $(STAMP)
 	@touch $@
 
 cuda-build: .venv/.cuda
-	$(BIN)/pulvinar run predictive_learning --size tiny --conditions learning --device cuda --build-only --out runs/out/cuda_build
+	$(BIN)/pulvinar run predictive_learning --size tiny --conditions learning --device cuda --build-only --out runs/out/cuda_build --replace
 	@mkdir -p runs/results/cuda_build
 	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/cuda_build/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
 

@@ -12,6 +12,7 @@ import matplotlib
 import matplotlib.style
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from analysis.data import schema
 from analysis.figures.diagram import class_colour, kind_of, plot_circuit
@@ -40,9 +41,15 @@ _PRETTY = {"1": "", "Hz**2/Hz": "Hz²/Hz", "nA**2/Hz": "nA²/Hz"}
 
 @contextmanager
 def style():
-    """Draw in the project's style inside a ``with`` block."""
-    with matplotlib.style.context(str(files("analysis.figures") / "style.mplstyle")):
+    """Draw in the project's style inside a ``with`` block, whatever a user's matplotlibrc says."""
+    with matplotlib.style.context(["default", str(files("analysis.figures") / "style.mplstyle")]):
         yield
+
+
+def plain_ticks(axis) -> None:
+    """Label an axis of logarithms without mathtext: a dollar in a name is a dollar."""
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def axis(ax, figsize, **kwargs):
@@ -420,6 +427,7 @@ def plot_spectrum(spectra: dict[str, xr.DataArray], f_max: float = 60.0, colours
             ax.semilogy(
                 psd["frequency"].values[band], power / power.sum(), label=name, color=colour
             )
+            plain_ticks(ax.yaxis)
     ax.set_xlim(0, f_max)
     ax.set_xlabel(_named("frequency", "Hz"))
     ax.set_ylabel("share of power")

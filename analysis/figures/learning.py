@@ -235,6 +235,7 @@ def plot_weight_change(sites: xr.Dataset, ax=None):
         mesh = ax.hexbin(x, y, gridsize=(38, 26), bins="log", cmap="Greys", mincnt=1, linewidths=0)
         bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, fraction=0.05)
         bar.outline.set_visible(False)
+        circuit.plain_ticks(bar.ax.yaxis)
         bar.set_label("positions × cycles", fontsize=8)
         # equal steps of the rate, as most positions are silent in both phases
         edges = np.linspace(x.min(), x.max(), 12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from analysis.figures.circuit import style
+from analysis.figures.circuit import plain_ticks, style
 from analysis.observables.synapse import RACES
 
 __all__ = [
@@ -246,6 +246,7 @@ def plot_robustness(ds: xr.Dataset, ax=None):
     ax.text(x[-1] + 0.5, float(ds["chi2_null"]), "no change", ha="right", va="bottom",
             color="#777777", fontsize=8)  # fmt: skip
     ax.set_yscale("log")
+    plain_ticks(ax.yaxis)
     ax.set_xticks(x, [str(c) for c in ds["constant"].values])
     down, up = (str(c) for c in ds["change"].values)
     ax.set_ylabel("χ², gain refitted")
@@ -352,6 +353,7 @@ def plot_derivative(ds: xr.Dataset, axes=None):
     first.legend(fontsize=6)
     second.set_xticks(range(ds.sizes["gap"]), ds["gap"].values)
     second.set(xlabel="silence between windows", ylabel="χ², same gain", yscale="log")
+    plain_ticks(second.yaxis)
     third.set_xticks(range(ds.sizes["cycle_length"]), ds["cycle_length"].values, rotation=45)
     up, down = (_pretty(c) for c in ds["condition"].values[:2])
     third.set(xlabel="cycle", title=f"▲ {up}   ▼ {down}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ class Section:
     caption: str
     figure: Figure | None = None
     table: tuple[list[str], list[list[str]]] | None = None
+
+
+def not_drawn(title: str, error: Exception) -> str:
+    """Return the note that stands in the page for a figure that failed, and warn of it."""
+    reason = (str(error).strip() or "no message").splitlines()[0]
+    note = f"Not drawn: {type(error).__name__}: {reason}"
+    warnings.warn(f"figure '{title}': {note}", RuntimeWarning, stacklevel=2)
+    return note
 
 
 def _present(ds, wanted):
@@ -272,7 +281,10 @@ def circuit_sections(ds: xr.Dataset) -> list[Section]:
             lacking = ["cycle"]
         if lacking:
             sections.append(Section(plan.title, f"Not drawn: no {', no '.join(lacking)}."))
-        else:
+            continue
+        try:
             with circuit.style():
                 sections.append(Section(plan.title, plan.caption, plan.draw(ds)))
+        except Exception as error:
+            sections.append(Section(plan.title, not_drawn(plan.title, error)))
     return sections

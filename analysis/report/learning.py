@@ -18,6 +18,7 @@ from analysis.measures.learning import (
     report_blocks,
 )
 from analysis.report import gradients, rivals
+from analysis.report.circuit import not_drawn
 
 __all__ = ["sections"]
 
@@ -99,8 +100,11 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             what = ", no ".join(n if " " in n else f"variable '{n}'" for n in lacking)
             result.append((title, f"Not drawn: no {what}.", None, None))
             continue
-        with style():
-            result.append((title, caption, *draw()))
+        try:
+            with style():
+                result.append((title, caption, *draw()))
+        except Exception as error:
+            result.append((title, not_drawn(title, error), None, None))
     with style():
         figure = learning.lesions_figure(ds) if many else None
     caption = (

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,11 +21,16 @@ from analysis.measures.learning import headline as headline_of
 from analysis.measures.learning import is_learning
 from analysis.measures.scores import SCORES, add_scores
 from analysis.report import learning
-from analysis.report.circuit import Section, circuit_sections, compared_conditions
+from analysis.report.circuit import (
+    Section,
+    circuit_sections,
+    compared_conditions,
+    not_drawn,
+)
 from analysis.report.synapse import constants_section
 from analysis.verdicts import judge
 
-__all__ = ["write_report"]
+__all__ = ["attempt", "write_report"]
 
 
 def _image(figure, vector=False):
@@ -38,6 +43,31 @@ def _image(figure, vector=False):
         figure.savefig(buffer, format=kind, bbox_inches=box, metadata=metadata)
     mime = "image/svg+xml" if vector else "image/png"
     return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _shown(section: Section) -> dict:
+    """Return a section as the page takes it; a figure that fails is a note."""
+    shown = {"title": section.title, "caption": section.caption, "table": section.table,
+             "image": None}  # fmt: skip
+    if section.figure is not None:
+        try:
+            shown["image"] = _image(section.figure, section.title == "Circuit")
+        except Exception as error:
+            shown["caption"] = not_drawn(section.title, error)
+    return shown
+
+
+def attempt(title: str, draw: Callable[[], Iterable]) -> list[Section]:
+    """Return the sections that a function gives, or a note if it fails."""
+    try:
+        return [s if isinstance(s, Section) else Section(*s) for s in draw()]
+    except Exception as error:
+        return [Section(title, not_drawn(title, error))]
+
+
+def _compared(ds):
+    with style():
+        return compared_conditions(ds)
 
 
 def _number(value):
@@ -142,15 +172,14 @@ def write_report(
     if ds is not None and _is_circuit(ds) and is_learning(ds):
         ds = ds if set(SCORES) <= set(ds.data_vars) else add_scores(ds)
         headline = headline_of(ds)
-        sections += [Section(*section) for section in learning.sections(ds)]
-        sections.append(Section(*constants_section(ds)))
+        sections += attempt("Learning", lambda: learning.sections(ds))
+        sections += attempt("Constants", lambda: [constants_section(ds)])
     if ds is not None and _is_circuit(ds):
         runs = schema.runs(ds)
         condition, seed = runs[0]
         single = schema.select(ds, condition=condition, seed=seed)
         if ds.sizes.get("condition", 1) > 1:
-            with style():
-                sections += compared_conditions(ds)
+            sections += attempt("Conditions compared", lambda: _compared(ds))
         sections += circuit_sections(single)
         tables = list(_tables(single))
         if len(runs) > 1:
@@ -172,12 +201,7 @@ def write_report(
         summary=judge.summary(verdicts),
         verdicts=[_VERDICT | v for v in verdicts],
         shown_run=shown_run,
-        sections=[
-            {"title": s.title, "caption": s.caption,
-             "image": _image(s.figure, s.title == "Circuit") if s.figure is not None else None,
-             "table": s.table}
-            for s in sections
-        ],
+        sections=[_shown(section) for section in sections],
         run_rows=list(_flat(plain)),
         run_groups=[(key, list(_flat(value))) for key, value in nested.items() if value],
         tables=tables,

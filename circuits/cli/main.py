@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
     run.add_argument("--replicas", metavar="R", type=int,
                      help="runs that share a program, at most (default: 1)")  # fmt: skip
+    run.add_argument("--replace", action="store_true",
+                     help="let --out replace the result of another run")  # fmt: skip
     run.add_argument("--fresh", action="store_true",
                      help="do not continue the same run where it was cut short")  # fmt: skip
 
@@ -75,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     join = commands.add_parser("join", help="put runs of the same file together and judge them")
     join.add_argument("folders", metavar="DIR", nargs="+", help="run folders of one run file")
     join.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
+    join.add_argument("--replace", action="store_true",
+                      help="let --out replace the result of another run")  # fmt: skip
 
     compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
     compare.add_argument("a", metavar="DIR", help="a run folder")
@@ -164,8 +168,7 @@ def _run(arguments) -> int:
             cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
             conditions=arguments.conditions.split(",") if arguments.conditions else None,
             replicas=arguments.replicas, jobs=arguments.jobs, fresh=arguments.fresh,
-            build_only=arguments.build_only,
-            progress=progress,
+            replace=arguments.replace, build_only=arguments.build_only, progress=progress,
         )  # fmt: skip
     _finish(folder)
     return 0
@@ -215,7 +218,7 @@ def _join(arguments) -> int:
 
     with Progress() as progress:
         progress.begin("analysis and report")
-        folder = join_folders(arguments.folders, arguments.out)
+        folder = join_folders(arguments.folders, arguments.out, arguments.replace)
     _finish(folder)
     return 0
 
@@ -297,7 +300,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if isinstance(error, _errors()):
-            print(f"pulvinar: error: {_one_line(error)}", file=sys.stderr)
+            told = "; ".join([_one_line(error), *getattr(error, "__notes__", [])])
+            print(f"pulvinar: error: {told}", file=sys.stderr)
             return _FAILED
         raise
     # here the frames that were cut short are gone, and what their objects had to say is said

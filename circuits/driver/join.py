@@ -16,7 +16,9 @@ __all__ = ["join_folders"]
 _FREE = ("seeds", "replicas")  # of a run file, what may differ; copies change no number
 
 
-def join_folders(folders: Sequence[Path | str], out: Path | str | None = None) -> Path:
+def join_folders(
+    folders: Sequence[Path | str], out: Path | str | None = None, replace: bool = False
+) -> Path:
     """Put finished runs of the same run file together: other seeds, other conditions.
 
     Parameters
@@ -25,6 +27,8 @@ def join_folders(folders: Sequence[Path | str], out: Path | str | None = None) -
         Run folders, two or more.
     out : path, optional
         The new run folder; default as that of a run of all these seeds.
+    replace : bool
+        Replace the result of another run there.
 
     Returns
     -------
@@ -61,7 +65,8 @@ def join_folders(folders: Sequence[Path | str], out: Path | str | None = None) -
     ds = joined.join({name: read(name) for name in infos}, named)
     info = _described(infos, ds)
     target = store.run_folder(first["name"], info["run"] | {"joined": info["joined"]}, out)
-    store.check_writable(target)
+    document = store.identity(info["run"], info["device"], info["conditions"])
+    store.check_replaced(target, document, replace)
     load_extensions(info["run"].get("extensions", ()), "join: extensions")
     criteria = measurable(info["run"].get("criteria", []), info["conditions"],
                           (named or info["conditions"])[0])  # fmt: skip

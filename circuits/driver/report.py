@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import xarray as xr
@@ -13,7 +14,7 @@ from circuits.runfiles.criteria import measurable
 from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.model import Run
 
-__all__ = ["check_criteria", "evaluate", "rebuild_report", "write_report"]
+__all__ = ["check_criteria", "evaluate", "judge_folder", "rebuild_report", "write_report"]
 
 
 def check_criteria(run: Run) -> None:
@@ -87,12 +88,12 @@ def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path
     if info.get("experiment") == "synapse":
         from analysis.report.synapse import figures
 
-        extra = figures(ds)
+        extra = page.attempt("Bench", partial(figures, ds))
         ds = None
     elif info.get("experiment") == "rate":
         from analysis.report.rates import sections
 
-        extra = sections(ds)
+        extra = page.attempt("Networks", partial(sections, ds))
         ds = None
     return page.write_report(ds, verdicts, info, path, extra)
 
@@ -130,12 +131,33 @@ def rebuild_report(folder: Path | str) -> Path:
     if conditions := info.get("conditions"):
         named = info["run"].get("condition") or [{"name": conditions[0]}]
         criteria = measurable(criteria, conditions, named[0]["name"])
-    verdicts = evaluate(info.get("experiment", "circuit"), ds, criteria)
-    partial = folder / ".verdicts.json.part"
-    try:
-        store.write_json(partial, versions.with_schema(verdicts=verdicts))
-        write_report(ds, verdicts, info, folder / "report.html")
-        partial.replace(folder / "verdicts.json")
-    finally:
-        partial.unlink(missing_ok=True)
+    judge_folder(folder, ds, info, criteria)
     return folder
+
+
+def judge_folder(folder: Path, ds: xr.Dataset, info: Mapping, criteria: Iterable[Mapping]) -> None:
+    """Write verdicts.json and report.html of a result that is in its folder.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder.
+    ds : Dataset
+        What its result.nc holds.
+    info : mapping
+        What its run.json holds.
+    criteria : iterable of mapping
+    """
+    from analysis.data.versions import with_schema
+
+    new = folder / ".verdicts.json.part"
+    try:
+        verdicts = evaluate(info.get("experiment", "circuit"), ds, criteria)
+        store.write_json(new, with_schema(verdicts=verdicts))
+        write_report(ds, verdicts, info, folder / "report.html")
+        new.replace(folder / "verdicts.json")
+    except BaseException as error:
+        error.add_note(f"the result is kept: pulvinar report {folder} judges it again")
+        raise
+    finally:
+        new.unlink(missing_ok=True)

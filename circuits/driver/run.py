@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import xarray as xr
 
-from analysis.data.versions import SCHEMA, with_schema
+from analysis.data.versions import SCHEMA
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
 from circuits.driver import checkpoint, store
@@ -19,7 +20,7 @@ from circuits.driver.dataset import population_rows, projection_rows
 from circuits.driver.inputs import check_weights
 from circuits.driver.programs import build_all, check_compiler
 from circuits.driver.progress import Progress
-from circuits.driver.report import check_criteria, evaluate, write_report
+from circuits.driver.report import check_criteria, judge_folder
 from circuits.driver.simulate import simulate
 from circuits.engine.devices import DEVICES
 from circuits.runfiles import provenance
@@ -42,6 +43,7 @@ def run_file(
     out: Path | str | None = None,
     jobs: int | None = None,
     fresh: bool = False,
+    replace: bool = False,
     build_only: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -55,12 +57,14 @@ def run_file(
         See `circuits.runfiles.resolve.resolve`.
     out : path, optional
         The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
-        elsewhere. A finished run there is replaced.
+        elsewhere. There an earlier result of the same run is replaced.
     jobs : int, optional
         Processes at a time; default one for each core, or for each core and thread of a program;
         on device cuda one.
     fresh : bool
         Ignore what the same run has kept when it was cut short.
+    replace : bool
+        Replace the result of another run too.
     build_only : bool
         Compile the programs and run nothing. So it is on device cuda where there is no GPU.
     progress : Progress, optional
@@ -69,7 +73,8 @@ def run_file(
     -------
     Path
         The folder, with run.json, result.nc, verdicts.json and report.html; where nothing was run,
-        with run.json alone, whose ``built`` lists the programs. It is written whole or not at all.
+        with run.json alone, whose ``built`` lists the programs. Results are written whole or not at
+        all, and before they are judged.
 
     Raises
     ------
@@ -95,49 +100,51 @@ def run_file(
         check_compiler(run)
         check_weights(run)
     check_criteria(run)
-    document = run.document | {"device": run.device, "conditions": [c.name for c in run.conditions]}
-    if "blocks" in document:
-        document["blocks"] = list(document["blocks"].items())  # their order counts
-    folder = store.run_folder(run.name, document, out)
-    store.check_writable(folder)
     progress = progress or Progress()
-    started = datetime.now(UTC)
+    names = [c.name for c in run.conditions]
+    document = store.identity(run.document, run.device, names)
+    folder = store.run_folder(run.name, document, out)
+    if (earlier := store.check_replaced(folder, document, replace)) is not None:
+        progress.note(f"{run.name}: replaces the run of {earlier} in {folder}")
+    begun = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance.commit(),
+        "versions": provenance.versions(),
+    }
     clock = time.perf_counter()
-    if run.experiment == "synapse":
-        _finish(run, folder, started, clock, progress, *_run_bench(run, progress))
-    elif run.experiment == "rate":
-        from circuits.driver.rates import run_rate
-
-        _finish(run, folder, started, clock, progress, *run_rate(run, jobs=jobs, progress=progress))
-    elif build_only or not device.is_here():
-        _build_only(run, folder, progress)
-    elif device.keeps_state:
+    with store.reserved(folder):
+        if run.experiment == "circuit" and (build_only or not device.is_here()):
+            _build_only(run, folder, progress, begun)
+            return folder
         kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
-        with checkpoint.held(kept, fresh=fresh) as mine:
+        pieces = device.keeps_state and run.experiment == "circuit"
+        with checkpoint.held(kept, fresh=fresh) if pieces else nullcontext(False) as mine:
             if mine and (n := checkpoint.kept_pieces(kept)):
                 progress.note(
                     f"{run.name}: continuing, with {n} pieces of the same run that was cut short"
                     " (--fresh starts anew)"
                 )
-            found = simulate(run, jobs=jobs, progress=progress, checkpoints=kept if mine else None)
-            _finish(run, folder, started, clock, progress, *found)
-    else:
-        _finish(run, folder, started, clock, progress, *simulate(run, jobs=jobs, progress=progress))
+            ds, info = _simulated(run, jobs, progress, kept if mine else None)
+            info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
+            described = _describe(run, begun | info)
+            with store.new_folder(folder) as partial:
+                store.write_dataset(partial / "result.nc", ds)
+                store.write_json(partial / "run.json", described)
+        # what can be repeated comes when what cannot is on the disk
+        progress.begin(f"{run.name}: analysis and report")
+        judge_folder(folder, ds, described, run.criteria)
     return folder
 
 
-def _finish(run, folder, started, clock, progress, ds, info) -> None:
-    """Judge a run and write its folder."""
-    progress.begin(f"{run.name}: analysis and report")
-    verdicts = evaluate(run.experiment, ds, run.criteria)
-    info["started"] = started.isoformat(timespec="seconds")
-    info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
-    described = _describe(run, info)
-    with store.new_folder(folder) as partial:
-        store.write_dataset(partial / "result.nc", ds)
-        store.write_json(partial / "run.json", described)
-        store.write_json(partial / "verdicts.json", with_schema(verdicts=verdicts))
-        write_report(ds, verdicts, described, partial / "report.html")
+def _simulated(run: Run, jobs, progress: Progress, checkpoints: Path | None):
+    """Return the Dataset of a run, and what is to be told of it."""
+    if run.experiment == "synapse":
+        return _run_bench(run, progress)
+    if run.experiment == "rate":
+        from circuits.driver.rates import run_rate
+
+        return run_rate(run, jobs=jobs, progress=progress)
+    return simulate(run, jobs=jobs, progress=progress, checkpoints=checkpoints)
 
 
 def _describe(run: Run, info: Mapping) -> dict:
@@ -153,9 +160,7 @@ def _describe(run: Run, info: Mapping) -> dict:
         "device": run.device,
         "seeds": list(run.seeds),
         "conditions": [c.name for c in run.conditions],
-        **provenance.commit(),
         **info,
-        "versions": provenance.versions(),
         "run": run.document,
     }
     if run.experiment == "circuit":
@@ -178,7 +183,7 @@ def _describe(run: Run, info: Mapping) -> dict:
     return described
 
 
-def _build_only(run: Run, folder: Path, progress: Progress) -> None:
+def _build_only(run: Run, folder: Path, progress: Progress, begun: Mapping) -> None:
     """Compile the programs of a run; they stay in the cache, the run folder says where."""
     built = []
     for program in build_all(run, progress):
@@ -186,7 +191,7 @@ def _build_only(run: Run, folder: Path, progress: Progress) -> None:
         known = json.loads(info.read_text()) if info.is_file() else {"compiled": True}
         built.append({"program": str(program), **known})
     with store.new_folder(folder) as partial:
-        store.write_json(partial / "run.json", _describe(run, {"built": built}))
+        store.write_json(partial / "run.json", _describe(run, {**begun, "built": built}))
 
 
 def _run_bench(run: Run, progress: Progress) -> tuple[xr.Dataset, dict]:

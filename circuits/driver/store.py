@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ from cells.parameters import InputError
 from circuits.runfiles.catalogue import out_folder
 
 __all__ = [
+    "check_replaced",
     "check_writable",
+    "identity",
     "new_folder",
+    "reserved",
     "run_folder",
     "write_dataset",
     "write_json",
@@ -57,6 +61,90 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"--out {folder}: cannot write to {parent}")
 
 
+def identity(document: Mapping, device: str, conditions: Sequence[str]) -> dict:
+    """Return what makes a run another run: its file with all settings, device, and conditions."""
+    found = {**document, "device": device, "conditions": list(conditions)}
+    if isinstance(found.get("blocks"), Mapping):
+        found["blocks"] = list(found["blocks"].items())  # their order counts
+    return found
+
+
+def check_replaced(folder: Path, document: Mapping, replace: bool) -> str | None:
+    """Return when the run was started whose result would be replaced; None where there is none.
+
+    Parameters
+    ----------
+    folder : path
+    document : mapping
+        `identity` of the run.
+    replace : bool
+        Whether another run may be replaced too.
+
+    Raises
+    ------
+    InputError
+        If it is another run and may not be.
+    """
+    check_writable(folder)
+    try:
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        there = identity(info["run"], info["device"], info["conditions"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        info = there = {}
+    same = run_folder("", there) == run_folder("", document)
+    if not same and not replace:
+        name, started = info.get("name", "?"), info.get("started", "an unknown time")
+        raise InputError(
+            f"--out {folder}: holds another run, '{name}' of {started}; name a new folder, or say"
+            " --replace"
+        )
+    return str(info.get("started", "an unknown time"))
+
+
+@contextlib.contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    """Make the folders above; those that stay empty go again."""
+    missing = [p for p in (folder.parent, *folder.parent.parents) if not p.exists()]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+@contextlib.contextmanager
+def reserved(folder: Path) -> Iterator[None]:
+    """Hold a folder, and see that it can be made, before anything runs.
+
+    Raises
+    ------
+    InputError
+        If another run is writing there, or if it cannot be made.
+    """
+    lock = folder.parent / f".{folder.name}.lock"
+    with _parents(folder):
+        try:
+            Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)).rmdir()
+            file = lock.open("w")
+        except OSError as error:
+            raise InputError(f"--out {folder}: {error.strerror}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not lock.exists() or not os.path.samestat(lock.stat(), os.fstat(file.fileno())):
+                    raise BlockingIOError  # it was given back, and taken again, meanwhile
+            except BlockingIOError:
+                raise InputError(f"--out {folder}: another run is writing there") from None
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder that becomes ``folder`` if the body succeeds, and vanishes if not.
@@ -72,32 +160,28 @@ def new_folder(folder: Path) -> Iterator[Path]:
         To write into.
     """
     check_writable(folder)
-    missing = [p for p in (folder.parent, *folder.parent.parents) if not p.exists()]
     partial = old = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        yield partial
-        partial.chmod(0o777 & ~_umask())
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old / "run")
+    with _parents(folder):
         try:
-            partial.rename(folder)
+            partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            yield partial
+            partial.chmod(0o777 & ~_umask())
+            if folder.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+                folder.rename(old / "run")
+            try:
+                partial.rename(folder)
+            except BaseException:
+                if old is not None:
+                    (old / "run").rename(folder)
+                raise
         except BaseException:
-            if old is not None:
-                (old / "run").rename(folder)
+            if partial is not None:
+                shutil.rmtree(partial, ignore_errors=True)
             raise
-    except BaseException:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-        for parent in missing:
-            with contextlib.suppress(OSError):
-                parent.rmdir()  # only if nobody else has put anything there
-        raise
-    finally:
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -90,8 +90,8 @@ def is_complete(program: Path, compiled: bool = True) -> bool:
         raise InputError(
             f"{program}: may not be read; set PULVINAR_CACHE to a folder of your own"
         ) from None
-    main = program / "main"
-    return all(part.is_file() for part in parts) and (not compiled or os.access(main, os.X_OK))
+    parts += [program / "main"] if compiled else []
+    return all(part.is_file() for part in parts)
 
 
 def new_sibling(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What the numbers of a run depend on beside its run file; imports nothing heavy."""
+"""What the numbers of a run depend on beside its run file, as it was when first asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import platform
 import subprocess
+from functools import cache
 
 from circuits.runfiles.catalogue import clone
 
@@ -21,6 +22,7 @@ def version() -> str:
     return "unknown"
 
 
+@cache
 def versions() -> dict:
     """Return what the numbers of a run depend on: packages, Python, compiler, machine, commit."""
     found = {"pulvinar": version()}
@@ -37,6 +39,7 @@ def versions() -> dict:
     return found
 
 
+@cache
 def commit() -> dict:
     """Return ``commit`` and ``dirty`` of the clone; empty outside of one."""
     root = clone()

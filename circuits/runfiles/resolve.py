@@ -71,7 +71,9 @@ def resolve(
     ):  # fmt: skip
         if value is not None:
             document[key] = list(value) if key == "seeds" and not isinstance(value, str) else value
-    document.setdefault("name", path.stem)
+    name = checked.text(document.setdefault("name", path.stem), f"{begin} name")
+    if not name or set(name) & set("/\\\0") or name[0] == ".":
+        raise InputError(f"{begin} name: '{name}' is no file name")
     if experiment == "rate":
         from circuits.runfiles.rates import resolve_rate
 
@@ -98,10 +100,8 @@ def resolve(
         cycles = sum(blocks.values())
     if cycles is not None and isinstance(document["cycle"], dict):
         document["cycle"]["count"] = cycles
-    for key in ("name", "claim", "source"):
+    for key in ("claim", "source"):
         checked.text(document[key], f"{begin} {key}")
-    if not document["name"] or set(document["name"]) & set("/\\\0") or document["name"][0] == ".":
-        raise InputError(f"{begin} name: '{document['name']}' is no file name")
     anatomy, sizes = _anatomy(document["anatomy"], path, begin)
     document["size"] = checked.one_of(
         document.get("size", sizes[0]), sizes, f"{begin} size", "size"

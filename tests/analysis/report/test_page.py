@@ -234,3 +234,28 @@ def test_bare_names_of_thalamic_populations_are_understood(circuit, tmp_path):
     assert all(drawn.values())
     value = observables.evaluate(renamed, "plus_pattern_r")
     assert value == observables.evaluate(circuit, "plus_pattern_r")
+
+
+def test_a_figure_that_fails_is_a_note_and_the_rest_is_drawn(circuit, tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr(figures, "plot_raster", fail)
+    broken = Figure()
+    broken.text(0.5, 0.5, "$x_$")  # mathtext outside of the style
+    with pytest.warns(RuntimeWarning, match="figure '(Spikes|Own)': Not drawn: ValueError") as told:
+        write_report(circuit, [], RUN, tmp_path / "r.html", [("Own", "A caption.", broken)])
+    assert len(told) == 2
+    page = read(tmp_path / "r.html")
+    text = " ".join(page.text)
+    assert "Not drawn: ValueError: no such colour" in text and "Spectra" in page.headings
+    assert "Own" in page.headings and "A caption." not in text
+
+
+def test_figures_do_not_depend_on_the_settings_of_a_user(monkeypatch):
+    import matplotlib
+
+    with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "text.usetex": True}):
+        with figures.style():
+            assert matplotlib.rcParams["font.size"] == 9
+            assert not matplotlib.rcParams["axes.grid"] and not matplotlib.rcParams["text.usetex"]

@@ -35,7 +35,7 @@ def made(path, tmp_path_factory):
         arguments += ["--conditions", ",".join(conditions), "--seeds", ",".join(map(str, seeds))]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("circuits.driver.simulate.run_plan", lambda *_, **__: queue.pop(0))
-            patch.setattr("circuits.driver.run.write_report", lambda *_: None)  # slow
+            patch.setattr("circuits.driver.report.write_report", lambda *_: None)  # slow
             assert main.main([*arguments, *options]) == 0
         return out
 

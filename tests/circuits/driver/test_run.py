@@ -16,6 +16,7 @@ from circuits.driver.simulate import simulate, simulate_copies
 from circuits.engine.arrays import cells_of
 from circuits.engine.devices import run_plan
 from circuits.engine.launch import Recording
+from circuits.runfiles import provenance
 from circuits.runfiles.model import Cycle
 from circuits.runfiles.resolve import resolve
 
@@ -165,6 +166,60 @@ unit = "Hz"
     rebuild_report(folder)
     assert json.loads((folder / "verdicts.json").read_text())["verdicts"] == verdicts
     assert len((folder / "report.html").read_bytes()) == len(page)
+
+
+@pytest.fixture
+def canned(monkeypatch, results):
+    """Let every run give random spikes at once."""
+
+    def give(runs, **options):
+        return [results[0] for _ in runs]
+
+    monkeypatch.setattr("circuits.driver.simulate.simulate_copies", give)
+    return give
+
+
+def test_what_fails_after_the_simulation_does_not_lose_it(path, tmp_path, canned, monkeypatch):
+    def bug(*_):
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="a bug") as told:
+        patch.setattr("circuits.driver.report.evaluate", bug)
+        run_file(path, device="numpy", jobs=1, out=tmp_path / "r")
+    assert told.value.__notes__ == [
+        f"the result is kept: pulvinar report {tmp_path / 'r'} judges it again"
+    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r"]
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == ["result.nc", "run.json"]
+    rebuild_report(tmp_path / "r")
+    assert (tmp_path / "r" / "verdicts.json").is_file()
+
+
+def test_what_a_run_depends_on_is_that_of_its_start(path, tmp_path, canned, monkeypatch):
+    """Not of the moment of writing: a file may be edited meanwhile, another compiler installed."""
+
+    def change(runs, **options):
+        monkeypatch.setattr(provenance, "clone", lambda: None)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return canned(runs)
+
+    provenance.commit.cache_clear()
+    provenance.versions.cache_clear()
+    monkeypatch.setattr("circuits.driver.simulate.simulate_copies", change)
+    folder = run_file(path, device="numpy", jobs=1, out=tmp_path / "r")
+    info = json.loads((folder / "run.json").read_text())
+    now = provenance.commit.__wrapped__(), provenance.versions.__wrapped__()
+    assert "commit" not in now[0] and "g++" not in now[1]
+    assert len(info["commit"]) == 40 and "g++" in info["versions"]
+    assert schema.load(folder).attrs["commit"].startswith(info["commit"])
+
+
+def test_a_name_with_dollars_is_drawn_as_it_is(tmp_path, canned):
+    file = tmp_path / "small.toml"
+    file.write_text(TEXT.replace('"cut"', '"dose $5 not $x_$"'))
+    folder = run_file(file, device="numpy", jobs=1, out=tmp_path / "r")
+    page = (folder / "report.html").read_text()
+    assert "dose $5 not $x_$" in page and "Conditions compared" in page and "Error" not in page
 
 
 def spikes(run, seed, device):

@@ -111,3 +111,47 @@ def test_versions_name_what_numbers_depend_on():
     assert {"brian2", "numpy", "python", "machine"} <= set(found)
     commit = provenance.commit()
     assert not commit or (len(commit["commit"]) == 40 and isinstance(commit["dirty"], bool))
+
+
+def test_a_folder_is_written_by_one_run_at_a_time(tmp_path):
+    target = tmp_path / "a" / "r"
+    with store.reserved(target):
+        with pytest.raises(InputError, match="r: another run is writing there"):
+            store.reserved(target).__enter__()
+        with store.reserved(tmp_path / "a" / "other"):
+            pass
+    assert names(tmp_path) == []  # what was made for it has gone
+    with store.reserved(target), store.new_folder(target) as partial:
+        (partial / "x").touch()
+    assert names(tmp_path / "a") == ["r"]
+
+
+@pytest.mark.parametrize("name", ["n" * 245, "a/" + "n" * 300])
+def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(tmp_path, name):
+    with pytest.raises(InputError, match="File name too long"):
+        store.reserved(tmp_path / name).__enter__()
+    assert names(tmp_path) == []
+
+
+def test_another_run_is_not_replaced_without_a_word(tmp_path):
+    target = tmp_path / "r"
+    run = {"name": "n", "seeds": [1], "blocks": {"a": {"cycles": 1}, "b": {"cycles": 2}}}
+    mine = store.identity(run, "cpp", ["baseline"])
+    assert store.check_replaced(target, mine, False) is None
+    with store.new_folder(target) as partial:
+        info = {"name": "n", "started": "1 May", "run": run, "device": "cpp"}
+        store.write_json(partial / "run.json", info | {"conditions": ["baseline"]})
+    assert store.check_replaced(target, mine, False) == "1 May"
+    turned = dict(reversed(run["blocks"].items()))
+    for other in (
+        store.identity(run | {"seeds": [2]}, "cpp", ["baseline"]),
+        store.identity(run | {"blocks": turned}, "cpp", ["baseline"]),
+        store.identity(run, "numpy", ["baseline"]),
+        store.identity(run, "cpp", ["cut"]),
+    ):
+        with pytest.raises(InputError, match=r"holds another run, 'n' of 1 May; .* --replace"):
+            store.check_replaced(target, other, False)
+        assert store.check_replaced(target, other, True) == "1 May"
+    (target / "run.json").write_text("{")
+    with pytest.raises(InputError, match="--replace"):
+        store.check_replaced(target, mine, False)
