@@ -11,6 +11,7 @@ from analysis.measures.phases import (
     POPULATION,
     members,
     position_patterns,
+    seen_positions,
     windows_of,
 )
 from analysis.measures.scores import add_scores, scored
@@ -139,26 +140,30 @@ def recovery(ds, block, reference, last=None, reference_last=None, direction=Non
 
 
 @observable("1")
-def fixed_point_ratio(ds, block, wrong="both", threshold=0.5, first=None, last=None, least=10):
-    """Mean weight change at correctly predicted positions over that at wrongly predicted ones.
+def fixed_point_ratio(ds, block, large_hz=20.0, first=None, last=None, least=10):
+    """Weight change where there is no error over that where the error is large.
 
-    Absolute values, in the cycles of a block in which the circuit learns. Wrong is what was
-    predicted and did not happen (``false``), what happened unpredicted (``missed``), or the mean
-    of the two absolute values (``both``). NaN if there are fewer than ``least`` cases of one.
+    The error is the rate of the relay cells in the plus phase less that in the whole minus phase,
+    which is what the kinases integrate, at predictable positions whose relay cells fire, in cycles
+    in which the circuit learns. The weight change there is regressed on it: its value at zero is
+    compared with the mean change, in the direction of the error, at errors above ``large_hz``. NaN
+    if there are fewer than ``least`` of these.
     """
-    kinds = ("both", "false", "missed")
-    if wrong not in kinds:
-        raise schema.AnalysisError(f"no kind of error '{wrong}'{schema.nearest(wrong, kinds)}")
-    cycle, position, predicted, happened = classify_sites(ds, block, threshold, first, last)
-    dw, learns = ds["dw"].values[cycle, position], ds["learning"].values[cycle] > 0
-    groups = {"correct": predicted & happened, "false": predicted & ~happened,
-              "missed": ~predicted & happened}  # fmt: skip
-    size = {
-        name: abs(dw[keep & learns].mean()) if (keep & learns).sum() >= least else np.nan
-        for name, keep in groups.items()
-    }
-    base = np.mean([size["false"], size["missed"]]) if wrong == "both" else size[wrong]
-    return float(size["correct"] / base) if base > 0 else np.nan
+    at = block_cycles(ds, block, first, last)
+    at = at[ds["learning"].values[at] > 0]
+    windows = windows_of(ds, np.inf)
+    rate = {}
+    for key in ("minus", "plus"):
+        begin, end = windows[key]
+        count = position_patterns(ds, POPULATION, begin, end)[0, 0]
+        rate[key] = count / (end - begin)[:, None]
+    active = seen_positions(ds, rate["plus"].shape[-1])[0, 0] & (rate["minus"] + rate["plus"] > 0)
+    error, dw = (x[at][active[at]] for x in (rate["plus"] - rate["minus"], ds["dw"].values))
+    large = np.abs(error) > large_hz
+    if large.sum() < least:
+        return np.nan
+    base = np.mean(dw[large] * np.sign(error[large]))
+    return float(abs(np.polyfit(error, dw, 1)[1]) / base) if base > 0 else np.nan
 
 
 @observable("1")

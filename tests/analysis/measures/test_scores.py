@@ -274,7 +274,7 @@ def test_every_observable_of_a_block_gives_a_float(learner):
         ("class_weight", {"block": "test", "group": "treu"}, "did you mean 'true'?"),
         ("class_weight", {"block": "test", "projection": "V1.L6CT->TRC"},
          "did you mean 'V2.L6CT->TRC'?"),
-        ("fixed_point_ratio", {"block": "test", "wrong": "flase"}, "did you mean 'false'?"),
+        ("site_score", {"block": "test", "score": "recal"}, "did you mean 'recall'?"),
         ("r_persist", {"block": "test", "outcome": "stimulus"}, "of the outcome 'V1.L5IB'"),
         ("r_persist", {"direction": 1}, "need a 'block'"),
         ("r_pred", {"block": "test", "direction": 2}, "no direction '2'; valid: 1, -1"),

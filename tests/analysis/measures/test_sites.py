@@ -6,17 +6,24 @@ import pytest
 from analysis.data import schema
 from analysis.measures import phases
 from analysis.measures.sites import classify_sites
-from tests.analysis.learner import LENGTH, make_learner, value
+from tests.analysis.learner import LENGTH, by_hand, make_learner, value
 
 
-def test_the_fixed_point_is_seen(learner):
-    # dw is 5e-5 where a prediction came true, 1.05e-3 where one was missing, -1e-3 where false
-    args = {"block": "training", "least": 5}
-    assert value(learner, "fixed_point_ratio", wrong="missed", **args) == pytest.approx(5 / 105)
-    assert value(learner, "fixed_point_ratio", wrong="false", **args) == pytest.approx(5 / 100)
-    assert value(learner, "fixed_point_ratio", **args) == pytest.approx(5 / 102.5)
-    assert np.isnan(value(learner, "fixed_point_ratio", block="test"))
-    assert np.isnan(value(learner, "fixed_point_ratio", block="training", least=1000))
+def test_the_fixed_point_is_where_there_is_no_error(learner):
+    start, plus = learner["cycle_start"].values, learner["plus_start"].values
+    minus, after = (by_hand(learner, "pulvinar.TRC", a, b) for a, b in
+                    ((start, plus), (plus, start + LENGTH)))  # fmt: skip
+    error = (after - minus) / 0.1 / 4  # of four cells
+    learns = learner["learning"].values > 0
+    ds = learner.assign(dw=(("cycle", "position"), 1e-4 + 2e-5 * error))
+    use = learns & ~learner["jump"].values
+    large = error[use][np.abs(error[use]) > 20]
+    expected = 1e-4 / np.mean(np.sign(large) * (1e-4 + 2e-5 * large))
+    assert value(ds, "fixed_point_ratio", block="training") == pytest.approx(expected)
+    ds = learner.assign(dw=(("cycle", "position"), 2e-5 * error))
+    assert value(ds, "fixed_point_ratio", block="training") == pytest.approx(0, abs=1e-9)
+    assert np.isnan(value(ds, "fixed_point_ratio", block="test"))
+    assert np.isnan(value(ds, "fixed_point_ratio", block="training", least=1000))
 
 
 def test_a_false_site_falls_and_a_true_one_does_not(learner):
