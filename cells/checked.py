@@ -6,6 +6,8 @@ In all of these, ``where`` names the file and the key for the message of the `In
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from brian2 import Quantity
@@ -14,6 +16,7 @@ from brian2.units.fundamentalunits import get_dimensions, have_same_dimensions
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 
 __all__ = [
+    "fits",
     "flag",
     "keys",
     "names",
@@ -134,6 +137,30 @@ def physical(value, unit, where: str) -> Quantity:
     if not np.isfinite(np.asarray(value)).all():
         raise InputError(f"{where}: {value!r} is not finite")
     return value
+
+
+def fits(n_bytes: float, where: str) -> None:
+    """Raise if so many bytes are more than the free memory; not where the system does not tell."""
+    free = _free_memory()
+    if n_bytes > free:
+        need = min(n_bytes, 1e300) / 1e9  # a float, whatever the number
+        raise InputError(
+            f"{where} needs about {need:.3g} GB of memory, and {free / 1e9:.3g} GB are free"
+        )
+
+
+def _free_memory() -> int:
+    """Return the bytes that are free on this machine, or left to this job of a container."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvail"))
+    except (OSError, StopIteration, ValueError):
+        return 2**63
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{key}").read_text()) for key in ("max", "current"))
+        free = min(free, limit - used)
+    return free
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -289,5 +289,14 @@ def _load(tables: Tables, size: str, scale: float, n_x: int, polarities) -> Circ
         size, n_x, polarities, populations, _projections(tables, size, populations),
         areas=_other_areas(tables, size, n_x, populations), loops=_loops(tables, populations),
     )  # fmt: skip
+    _check_memory(spec, scale)
     check_indegrees(spec)
     return spec
+
+
+def _check_memory(spec: CircuitSpec, scale: float) -> None:
+    """Raise if drawing the largest projection would not fit: a number for each pair of cells."""
+    pairs = {p.name: spec.count(p.source) * spec.count(p.target) for p in spec.projections}
+    name = max(pairs, key=pairs.__getitem__)
+    where = f"{spec.n_x} positions, scale {scale:g}: {name}"
+    checked.fits(24 * pairs[name], where)

@@ -294,6 +294,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         ignore_interrupts()  # once is enough
         message = _interrupted(stop)
+    except MemoryError as error:
+        print(f"pulvinar: error: not enough memory: {_one_line(error)}", file=sys.stderr)
+        return _FAILED
     except BrokenPipeError:
         # the reader of our output has gone, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

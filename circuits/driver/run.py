@@ -18,6 +18,7 @@ from cells.parameters import InputError
 from circuits.driver import checkpoint, store
 from circuits.driver.dataset import population_rows, projection_rows
 from circuits.driver.inputs import check_weights
+from circuits.driver.memory import check_memory
 from circuits.driver.programs import build_all, check_compiler
 from circuits.driver.progress import Progress
 from circuits.driver.report import check_criteria, judge_folder
@@ -97,6 +98,7 @@ def run_file(
             f" valid: a circuit run on {', '.join(compiled)}"
         )
     if run.experiment == "circuit":
+        check_memory(run, jobs)
         check_compiler(run)
         check_weights(run)
     check_criteria(run)

@@ -102,6 +102,14 @@ MISTAKES = {
         (), ("'V1.L5IB->TRC' delay", "1000 ms"),
     ),
     "factor beyond all bounds": ("[factors]\n'TRN->TRC' = 1e9\n", (), ("'TRN->TRC'", "0.001 S")),
+    "cycles without end": (
+        "[cycle]\ncount = 1000000000000\n", (), ("1000000000005 cycles", "GB of memory", "free"),
+    ),
+    "circuit without end": ("scale = 1e9\n", (), ("scale 1e+09", "GB of memory")),
+    "circuit beyond all numbers": ("scale = 1e300\n", (), ("scale 1e+300", "GB of memory")),
+    "positions without end": (
+        "[stimulus]\nn_x = 10000000000000\n", (), ("10000000000000 positions", "GB of memory"),
+    ),
     "not TOML": ("[cycle\n", (), ("not TOML",)),
 }  # fmt: skip
 
@@ -262,3 +270,13 @@ def test_interrupt_leaves_no_folder_and_no_process(jobs, how, write, tmp_path):
     while processes_with(str(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert processes_with(str(tmp_path)) == []
+
+
+def test_memory_that_runs_out_is_told_in_one_line(write, capsys, monkeypatch):
+    def run_file(*args, **options):
+        raise MemoryError("Unable to allocate 238. GiB")
+
+    monkeypatch.setattr("circuits.driver.run.run_file", run_file)
+    assert main.main(["run", str(write(""))]) == 2
+    told = capsys.readouterr().err
+    assert told == "pulvinar: error: not enough memory: Unable to allocate 238. GiB\n"
