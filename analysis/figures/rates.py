@@ -20,6 +20,7 @@ __all__ = [
     "plot_figure1",
     "prediction_sections",
     "readout_sections",
+    "recall_sections",
     "training_sections",
     "training_table",
 ]
@@ -342,6 +343,31 @@ def readout_sections(ds: xr.Dataset) -> list[tuple]:
     return [("When the plateau comes", caption, figure, None), table]
 
 
+def recall_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``recall``."""
+    names = ds["condition"].values
+    others, ways = ds["other"].values, ds["by"].values
+    recalled = [
+        [
+            str(c),
+            *(_mean_sd(ds["recall_error"].sel(condition=c, source=s)) for s in ds["source"].values),
+        ]
+        for c in names
+    ]
+    told = [
+        [str(c), str(by),
+         *(_mean_sd(ds["separation"].sel(condition=c, other=o, by=by)) for o in others)]
+        for c in names for by in ways
+    ]  # fmt: skip
+    return [
+        ("Recall of the lower half", "Mean squared error; means ± s.d. over seeds.", None,
+         (["condition", *(str(s) for s in ds["source"].values)], recalled)),
+        ("Other pictures against unseen digits",
+         "Area under the curve; .5 tells nothing. Means ± s.d. over seeds.", None,
+         (["condition", "by", *(str(o) for o in others)], told)),
+    ]  # fmt: skip
+
+
 #: Functions that draw the sections of each kind.
 BY_KIND = {
     "alignment": alignment_sections,
@@ -350,5 +376,6 @@ BY_KIND = {
     "identities": identities_sections,
     "prediction": prediction_sections,
     "readout": readout_sections,
+    "recall": recall_sections,
     "training": training_sections,
 }

@@ -71,6 +71,12 @@ def rate_energy_ratio(ds, hidden=None):
 
 
 @observable("1", "rate")
+def rate_energy_growth(ds, shallow, deep):
+    """Energy ratio of deep networks over that of shallow ones, as a power of ten."""
+    return rate_energy_ratio(ds, deep) - rate_energy_ratio(ds, shallow)
+
+
+@observable("1", "rate")
 def rate_signature(ds, carrier, term):
     """Coefficient of outcome or prediction in the activity of the output."""
     return float(ds["signature"].sel(carrier=carrier, term=term))
@@ -144,3 +150,21 @@ def readout_prediction(ds, part="later", less=None):
     """Correlation of the slow network's prediction with the outcome, or its gain over a part."""
     found = ds["r_pred"]
     return float(found.sel(part=part)) - (float(found.sel(part=less)) if less else 0.0)
+
+
+@observable("1", "rate")
+def recall_error(ds, source="network"):
+    """Mean squared error of the half of a picture that is recalled from the other half."""
+    return float(ds["recall_error"].sel(source=source))
+
+
+@observable("1", "rate")
+def recall_gain(ds, over="mean"):
+    """Recall error of another source over that of the network."""
+    return recall_error(ds, over) / recall_error(ds)
+
+
+@observable("1", "rate")
+def picture_separation(ds, other, by="energy"):
+    """Area under the curve by which other pictures are told from unseen digits."""
+    return float(ds["separation"].sel(other=other, by=by))

@@ -159,7 +159,7 @@ def write_report(
         entries become rows of a table, nested ones a folded table each.
     path : path
         The file to write; its folder must exist.
-    extra_sections : iterable of (title, caption, Figure)
+    extra_sections : iterable of Section or (title, caption, Figure)
         Further figures, after those of the circuit.
 
     Returns
@@ -186,7 +186,7 @@ def write_report(
             what = [f"condition '{condition}'"] if condition is not None else []
             what += [f"seed {seed}"] if seed is not None else []
             shown_run = f"Figures show {', '.join(what)}; the verdicts are over all runs."
-    sections += [Section(*extra) for extra in extra_sections]
+    sections += [e if isinstance(e, Section) else Section(*e) for e in extra_sections]
     title = str(run_info.get("title") or run_info.get("name") or "Run")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

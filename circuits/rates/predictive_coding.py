@@ -24,6 +24,7 @@ __all__ = [
     "energies",
     "infer",
     "moved_precision",
+    "pc_change",
     "pc_estimate",
     "predictions",
     "start_rates",
@@ -142,6 +143,12 @@ def start_rates(net: Network, x: np.ndarray, skip: bool = False) -> list[np.ndar
     return rates
 
 
+def pc_change(net: Network, rates: list[np.ndarray], skip: bool = False) -> Change:
+    """Return the change of weights and biases down the energy at given rates."""
+    errors, slopes = _errors(net, rates, skip)
+    return local_change(rates, [e * s for e, s in zip(errors, slopes, strict=True)])
+
+
 def pc_estimate(net: Network, x, target, values: Mapping[str, float], draws=None) -> Change:
     """Return the change with input and target clamped.
 
@@ -162,8 +169,7 @@ def pc_estimate(net: Network, x, target, values: Mapping[str, float], draws=None
     rates[-1] = output + values["push"] * (target - output)
     held = [True, *[False] * (net.depth - 1), True]
     rates = infer(net, rates, held, steps=int(values["steps"]), rate=values["rate"], skip=skip)
-    errors, slopes = _errors(net, rates, skip)
-    found = local_change(rates, [e * s for e, s in zip(errors, slopes, strict=True)])
+    found = pc_change(net, rates, skip)
     precision = None
     if net.precision is not None:
         precision = moved_precision(net, rates, values["precision_lr"])

@@ -14,6 +14,7 @@ from circuits.rates.experiments import (
     identities,
     prediction,
     readout,
+    recall,
     training,
 )
 
@@ -62,6 +63,7 @@ KINDS = MappingProxyType(
             Kind("identities", identities.TABLES, identities.run, identities.check),
             Kind("prediction", prediction.TABLES, prediction.run, prediction.check),
             Kind("readout", readout.TABLES, readout.run, readout.check),
+            Kind("recall", recall.TABLES, recall.run, recall.check),
             Kind("training", training.TABLES, training.run, training.check),
         )
     }

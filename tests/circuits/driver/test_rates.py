@@ -126,6 +126,19 @@ rule = { name = "generec" }
     assert ds["prediction"].isnull().any("channel").any("cycle").all()
 
 
+def test_energy_recalls_and_tells_what_is_unknown(tmp_path):
+    ds, folder = done(tmp_path, '''
+kind = "recall"
+network = { layers = [20] }
+training = { epochs = 3 }
+inference = { test_steps = 80 }
+''')  # fmt: skip
+    assert (by_condition(ds, "recall_gain", over="ridge") < 1).all()
+    assert (by_condition(ds, "recall_gain") > 1).all()
+    assert (by_condition(ds, "picture_separation", other="shuffled") > 0.9).all()
+    assert "Recall of the lower half" in (folder / "report.html").read_text()
+
+
 def test_labels_are_read_after_one_trial(tmp_path):
     ds, folder = done(tmp_path, '''
 kind = "readout"
