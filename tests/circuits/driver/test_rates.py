@@ -14,9 +14,9 @@ from circuits.driver.run import run_file
 BEGIN = 'experiment = "rate"\nname = "small"\nseeds = [1, 2]\n'
 
 
-def done(tmp_path, text, **options):
+def done(tmp_path, text, folder="out", **options):
     (tmp_path / "small.toml").write_text(BEGIN + text)
-    folder = run_file(tmp_path / "small.toml", out=tmp_path / "out", jobs=1, **options)
+    folder = run_file(tmp_path / "small.toml", out=tmp_path / folder, jobs=1, **options)
     with xr.open_dataset(folder / "result.nc", engine="h5netcdf", decode_times=False) as ds:
         return ds.load(), folder
 
@@ -91,7 +91,7 @@ network = { width = 8, depths = [1, 2] }
 training = { epochs = 1, lr = [1.0, 2.0] }
 rule = { name = "predictive_coding", skip = 1 }
 gradient = { patterns = 30 }
-''')  # fmt: skip
+''', folder="depth")  # fmt: skip
     assert ds["energy"].notnull().sum("layer").isel(condition=0, seed=0).values.tolist() == [2, 3]
 
 
