@@ -46,7 +46,12 @@ def weight_ratio(ds, block, other="rest", projection="V2.L6CT->TRC", direction=N
 
 @observable("1")
 def old_weight_change(ds, block, reference, projection="V2.L6CT->TRC", direction=None):
-    """Relative change in a block of the weights that were right in another block before it."""
+    """Relative change in a block of the weights that were right in another block before it.
+
+    NaN if no weight changed: where nothing learns, no fall is to be seen, and no rise.
+    """
     old = _class_weight(ds, reference, projection, direction, reference)["true"]
     new = _class_weight(ds, block, projection, direction, reference)["true"]
-    return new / old - 1 if old > 0 else np.nan
+    names = ds["snapshot"].values.astype(str).tolist()
+    before, after = (ds["weight"].values[names.index(name)] for name in (reference, block))
+    return new / old - 1 if old > 0 and (before != after).any() else np.nan

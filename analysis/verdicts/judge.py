@@ -161,6 +161,8 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
         else:
             chosen = conditions if wanted == "*" else [wanted]
         reference = criterion.get("reference")
+        if wanted == "*":  # no deviation from itself
+            chosen = [condition for condition in chosen if condition != reference]
         base = measure(criterion, measured, reference) if reference is not None else None
         for condition in chosen:
             values = measure(criterion, measured, condition)

@@ -50,6 +50,8 @@ def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[
         if not isinstance(entry.get("args", {}), Mapping):
             raise InputError(f"{here} args: expected a table")
         if conditions is not None:
+            if entry.get("reference") == entry.get("condition", conditions[0]):
+                raise InputError(f"{here}: '{entry['reference']}' is compared with itself")
             for key, valid in (("condition", ("*", *conditions)), ("reference", conditions)):
                 name = entry.get(key)
                 if name is not None and name not in valid:

@@ -26,6 +26,10 @@ def test_weights_are_told_apart_by_offset(ring):
     assert value(ds, "class_weight", block="reversal", group="reverse") == pytest.approx(0.45)
     change = value(ds, "old_weight_change", block="reversal", reference="training")
     assert change == pytest.approx(0.45 / 0.7 - 1)
+    # "falls" must not hold where nothing learns
+    off = ds.assign(weight=ds["weight"].isel(snapshot=[0] * ds.sizes["snapshot"]).assign_coords(
+        snapshot=ds["snapshot"]))  # fmt: skip
+    assert np.isnan(value(off, "old_weight_change", block="reversal", reference="training"))
     assert value(ds, "class_weight", block="test", direction=-1) == pytest.approx(0.2)
     # the stimulus decides, not the weights: 2 to the right on a ring is 2 to the left of a window
     _, kind, offset, same = classify_synapses(ds)

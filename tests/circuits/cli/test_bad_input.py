@@ -74,6 +74,11 @@ MISTAKES = {
         "[[criteria]]\nid='x'\nclaim='c'\nobservable='burst_rate'\nmin=1\ncondition='bse'\n",
         (), ("criterion 'x'", "'bse'", "baseline"),
     ),
+    "criterion against itself": (
+        "[[condition]]\nname='a'\n[[condition]]\nname='b'\n"
+        "[[criteria]]\nid='x'\nclaim='c'\nobservable='burst_rate'\nmax=0.1\nreference='a'\n",
+        (), ("criterion 'x'", "'a' is compared with itself"),
+    ),
     "unknown observable": (
         "[[criteria]]\nid='x'\nclaim='c'\nobservable='burst_rat'\nmin=1\n",
         (), ("criterion 'x'", "'burst_rat'", "'burst_rate'"),
