@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import signal
@@ -50,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--cycles", metavar="N", type=int,
                      help="theta cycles to analyse; blocks keep their proportions, with one"
                           " cycle at least in each")  # fmt: skip
-    run.add_argument("--conditions", metavar="NAMES", help="only these, separated by commas")
+    run.add_argument("--conditions", metavar="NAMES",
+                     help="only these, with commas between; quote a name with a comma")  # fmt: skip
     run.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
                      help="change any key of the file, e.g. stimulus.contrast=0.5")  # fmt: skip
     run.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
@@ -152,6 +154,11 @@ def _print_verdicts(verdicts: list[dict]) -> None:
         print(f"{sign}  {v['id']}{where}: {value}{spread}{unit} (n = {v['n']}; {v['criterion']})")
 
 
+def _names(text: str) -> list[str]:
+    """Return names that are separated by commas; one with a comma stands in quotes."""
+    return next(csv.reader([text], skipinitialspace=True))
+
+
 def _run(arguments) -> int:
     if arguments.threads is not None:
         arguments.settings.append(f"integration.threads={arguments.threads}")
@@ -166,7 +173,7 @@ def _run(arguments) -> int:
         folder = run_file(
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
             cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
-            conditions=arguments.conditions.split(",") if arguments.conditions else None,
+            conditions=_names(arguments.conditions) if arguments.conditions else None,
             replicas=arguments.replicas, jobs=arguments.jobs, fresh=arguments.fresh,
             replace=arguments.replace, build_only=arguments.build_only, progress=progress,
         )  # fmt: skip

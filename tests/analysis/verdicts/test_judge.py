@@ -115,3 +115,11 @@ def test_a_reference_gives_the_relative_deviation_seed_by_seed(many):
     assert relative["unit"] == "1"
     with pytest.raises(schema.AnalysisError, match="no condition 'nowhere'"):
         judge.evaluate(many, [{**criterion, "max": 9.0, "reference": "nowhere"}])
+
+
+def test_a_condition_is_not_compared_with_itself(many):
+    """It would deviate by nothing, and hold."""
+    criterion = {"id": "c", "claim": "all differ", "observable": "burst_rate", "max": 0.1}
+    names = list(dict.fromkeys(condition for condition, _ in schema.runs(many)))
+    found = judge.evaluate(many, [{**criterion, "condition": "*", "reference": names[0]}])
+    assert [v["condition"] for v in found] == names[1:]

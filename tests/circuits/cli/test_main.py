@@ -223,3 +223,19 @@ def test_installed_wheel_finds_run_files_and_tables(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2 and "did you mean 'tiny'" in done.stderr
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a,b", ["a", "b"]), ('a, "at rest, contrast 0.25"', ["a", "at rest, contrast 0.25"])],
+)
+def test_a_condition_with_a_comma_can_be_chosen(text, names, monkeypatch):
+    chosen = []
+
+    def run_file(file, **options):
+        chosen.append(options["conditions"])
+        raise OSError("enough")
+
+    monkeypatch.setattr("circuits.driver.run.run_file", run_file)
+    assert main.main(["run", "first_light", "--conditions", text]) == 2
+    assert chosen == [names]

@@ -3,8 +3,11 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from circuits.engine.planner import make_plan
 from circuits.engine.program import construct
 
 BINS = 80
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +103,23 @@ def test_what_writes_the_code_is_in_the_digest(plan, monkeypatch, name):
     if name == "g++":
         monkeypatch.setattr(planning, "_compiler", lambda: "g++ of another day")
     assert plan.digest != before
+
+
+def test_the_digest_does_not_depend_on_the_order_of_sets():
+    """Strings are hashed anew in every process: what follows the order of a set would too."""
+    code = (
+        "from circuits.anatomy.tables import load_circuit\n"
+        "from circuits.engine.planner import make_plan\n"
+        "print(make_plan(load_circuit('tiny'), bins=80, bin_ms=5).digest)"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT,
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(digests) == 1
 
 
 def test_another_indegree_is_another_program(spec, plan):
