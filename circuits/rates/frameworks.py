@@ -20,7 +20,7 @@ from circuits.rates.recirculation import as_autoencoder, recirculation_estimate
 from circuits.rates.settle import settle
 from circuits.rates.target_propagation import tp_estimate
 
-__all__ = ["FRAMEWORKS", "Framework", "framework", "tables"]
+__all__ = ["FRAMEWORKS", "NEEDS", "Framework", "framework", "tables"]
 
 
 @cache
@@ -54,6 +54,11 @@ class Framework:
     settles: bool = False
     inverts: bool = False
     loop: bool = False
+
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """Which of `NEEDS` it has: 1 or 0."""
+        return _NEEDED[self.name]
 
     @property
     def values(self) -> dict[str, float]:
@@ -101,6 +106,21 @@ FRAMEWORKS: dict[str, tuple[Callable, str, dict]] = {
     "backprop": (_backprop, "backprop", {}),
 }  # fmt: skip
 """Function, table of parameters and kind of each framework."""
+
+#: What a framework can need of the tissue.
+NEEDS = ("separate error cells", "symmetric weights", "phases", "bursts")
+_NEEDED = {
+    **dict.fromkeys(
+        ("generec", "midpoint", "symmetric", "chl", "ep", "boltzmann", "kinase"), (0, 1, 1, 0)
+    ),
+    "recirculation": (0, 0, 1, 0),
+    "predictive_coding": (1, 1, 0, 0),
+    "target_propagation": (1, 0, 0, 0),
+    "difference_target_propagation": (1, 0, 0, 0),
+    "burstprop": (0, 1, 1, 1),
+    "burstccn": (0, 1, 0, 1),
+    "backprop": (1, 1, 1, 0),
+}
 
 
 def framework(name: str, changed: Mapping[str, float] | None = None) -> Framework:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from cells import checked
 from circuits.rates.experiments.signature import CARRIERS, TERMS, signature
-from circuits.rates.frameworks import Framework, framework
+from circuits.rates.frameworks import NEEDS, Framework, framework
 from circuits.rates.network import BACK, Network, draw
 from circuits.rates.predictive_coding import energies, infer, start_rates
 from circuits.rates.tasks import TASKS, Task, task
@@ -70,7 +70,8 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
         ``score_train``, ``score_test`` (seed): share of the patterns that are right; ``loss_test``
         (seed): mean squared error; ``epochs`` (seed); ``error`` (seed, epoch);
         ``cosine_feedforward``, ``cosine_settled``, ``length`` (seed, layer); ``signature`` (seed,
-        carrier, term) and ``hidden_change`` (seed); of predictive coding ``energy`` (seed, layer).
+        carrier, term) and ``hidden_change`` (seed); ``needs`` (seed, need), of
+        `circuits.rates.frameworks.NEEDS`; of predictive coding ``energy`` (seed, layer).
     """
     given, rule = task(tables["task"]["name"], seeds), rule_of(tables["rule"])
     net = network_of(tables, given, rule, seeds)
@@ -87,6 +88,7 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     measured = rule_of(tables["measured"]) if tables["measured"] else rule
     found |= cosines(net, measured, x, target, seeds)
     found |= signature(net, measured, x, target)
+    found["needs"] = np.tile(rule.needs, (len(seeds), 1))
     if rule.name == "predictive_coding":
         found["energy"] = _energy(net, rule, x, target)
     return dataset(found, seeds)
@@ -111,6 +113,7 @@ _DIMS = {
     ),
     **dict.fromkeys(("nudge_cosine", "nudge_displacement"), ("seed", "beta")),
     "signature": ("seed", "carrier", "term"),
+    "needs": ("seed", "need"),
 }
 
 
@@ -121,5 +124,5 @@ def dataset(found: Mapping, seeds: Sequence[int]) -> xr.Dataset:
     }
     ds = xr.Dataset(variables, {"seed": list(seeds)})
     counted = {dim: np.arange(1, ds.sizes[dim] + 1) for dim in ("layer", "epoch") if dim in ds.dims}
-    named = {"carrier": list(CARRIERS), "term": list(TERMS)}
+    named = {"carrier": list(CARRIERS), "term": list(TERMS), "need": list(NEEDS)}
     return ds.assign_coords(counted | {dim: n for dim, n in named.items() if dim in ds.dims})

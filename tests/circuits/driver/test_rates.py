@@ -85,13 +85,16 @@ gradient = { patterns = 30, between = true }
     # the rule is itself a clamp, the last strength that it is compared with
     np.testing.assert_allclose(ds["nudge_cosine"].isel(beta=-1), 1, atol=1e-3)
     np.testing.assert_allclose(ds["displacement"].isel(depth=0, layer=[0, 1]), 1, atol=0.05)
-    ds, _ = done(tmp_path, '''
+    ds, folder = done(tmp_path, '''
 kind = "depth"
 network = { width = 8, depths = [1, 2] }
 training = { epochs = 1, lr = [1.0, 2.0] }
 rule = { name = "predictive_coding", skip = 1 }
 gradient = { patterns = 30 }
 ''', folder="depth")  # fmt: skip
+    assert ds["needs"].isel(condition=0, depth=0, seed=0).values.tolist() == [1, 1, 0, 0]
+    page = (folder / "report.html").read_text()
+    assert page.count("<img") == 2 and "Not drawn" not in page
     assert ds["energy"].notnull().sum("layer").isel(condition=0, seed=0).values.tolist() == [2, 3]
 
 
