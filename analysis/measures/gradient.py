@@ -55,7 +55,15 @@ from scipy.special import expit
 from analysis.data import blocks, schema
 from analysis.measures import phases
 
-__all__ = ["NULLS", "Connection", "Response", "backpropagate", "fit_response", "weight_gradients"]
+__all__ = [
+    "NULLS",
+    "Connection",
+    "Response",
+    "backpropagate",
+    "fit_response",
+    "partial_coefficients",
+    "weight_gradients",
+]
 
 
 #: What is permuted of the gradient to see which cosine is there by chance.
@@ -382,6 +390,46 @@ def null_cosine(projection, kind, permutations, seed):
     return values.mean(), values.std(ddof=1)
 
 
+def partial_coefficients(ds: xr.Dataset, block: str, projection: str) -> tuple[float, float]:
+    """Regress the weight change of a block on what source and target say together in each phase.
+
+    A rule that follows the error has coefficients of about equal size, plus one of the plus and
+    minus one of the minus phase; one that associates has none or a positive one of the minus phase.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run that learns.
+    block, projection : str
+        The name of the projection is that in ``synapse_projection``.
+
+    Returns
+    -------
+    plus, minus : float
+        Coefficients of the sums over cycles of source times target rate, of the target in the plus
+        and in the whole minus phase and of the source late in the minus phase; all three, change
+        and sums, in standard deviations over the synapses. NaN where one of them has none.
+    """
+    at = blocks.block_cycles(ds, block)
+    before, after = _snapshots(ds, block)
+    synapse = np.flatnonzero(ds["synapse_projection"].values.astype(str) == projection)
+    ends = [ds[f"synapse_{end}"].values[synapse].astype(int) for end in ("source", "target")]
+    (sources, i), (targets, j) = (np.unique(end, return_inverse=True) for end in ends)
+    late, whole = phases.windows_of(ds), phases.windows_of(ds, np.inf)
+    source = phases.cell_rates(ds, sources, *(edge - _DELAY for edge in late["minus"]))[at]
+    sums = [
+        (phases.cell_rates(ds, targets, *whole[key])[at].T @ source)[j, i]
+        for key in ("plus", "minus")
+    ]
+    table = np.stack([(after - before)[synapse], *sums])
+    spread = table.std(1, keepdims=True)
+    if not (np.isfinite(table).all() and (spread > 0).all()):
+        return np.nan, np.nan
+    change, *rest = (table - table.mean(1, keepdims=True)) / spread
+    plus, minus = np.linalg.lstsq(np.stack(rest, axis=1), change, rcond=None)[0]
+    return float(plus), float(minus)
+
+
 def z_score(cosine, mean, sd):
     return (cosine - mean) / sd if sd > 0 else np.nan
 
@@ -422,7 +470,8 @@ def weight_gradients(
     -------
     Dataset
         On dim synapse: ``change`` and ``gradient``, minus dE/dw, Hz^2 (NaN where no error comes).
-        On dim projection: ``cosine`` and ``cosine_centred`` of the two; with dim null too, see
+        On dim projection: ``cosine`` and ``cosine_centred`` of the two, and ``partial_plus`` and
+        ``partial_minus``, see `partial_coefficients`; with dim null too, see
         `NULLS`, ``cosine_shuffled`` and ``cosine_shuffled_sd`` (mean and standard deviation over
         permutations of the gradient) and ``z``, the cosine's distance from that mean in standard
         deviations. NaN for a projection whose weights did not change or that no error reaches.
@@ -434,11 +483,13 @@ def weight_gradients(
     """
     parts = block_projections(ds, block, window, slope, depth)
     change, gradient = np.full((2, ds.sizes["synapse"]), np.nan)
-    cosine, centred = np.full((2, len(parts)), np.nan)
+    cosine, centred, plus, minus = np.full((4, len(parts)), np.nan)
     null = np.full((3, len(NULLS), len(parts)), np.nan)
     for k, part in enumerate(parts):
         change[part.synapse], gradient[part.synapse] = part.change, part.gradient()
         cosine[k], centred[k] = part.cosine(), part.cosine(centred=True)
+        if part.delta is not None:
+            plus[k], minus[k] = partial_coefficients(ds, block, part.name)
         for n, kind in enumerate(NULLS):
             mean, sd = null_cosine(part, kind, permutations, seed)
             null[:, n, k] = mean, sd, z_score(cosine[k], mean, sd)
@@ -449,6 +500,8 @@ def weight_gradients(
             "gradient": ("synapse", gradient, {"units": "Hz^2", "long_name": "minus dE/dw"}),
             "cosine": ("projection", cosine, one),
             "cosine_centred": ("projection", centred, one),
+            "partial_plus": ("projection", plus, one),
+            "partial_minus": ("projection", minus, one),
             "cosine_shuffled": (("null", "projection"), null[0], one),
             "cosine_shuffled_sd": (("null", "projection"), null[1], one),
             "z": (("null", "projection"), null[2], one),

@@ -6,7 +6,14 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.measures import weights
-from analysis.measures.gradient import NULLS, WINDOW, block_projections, null_cosine, z_score
+from analysis.measures.gradient import (
+    NULLS,
+    WINDOW,
+    block_projections,
+    null_cosine,
+    partial_coefficients,
+    z_score,
+)
 from analysis.observables.registry import observable
 
 
@@ -67,3 +74,15 @@ def gradient_z(
     ``null`` as in `gradient_cosine_shuffled`; ``strict`` is the smallest of the three.
     """
     return _against(_one(ds, block, projection, window, slope, depth), null)[1]
+
+
+@observable("1")
+def partial_coefficient(ds, block, projection="V2.L6CT->TRC", phase="plus"):
+    """Coefficient of a projection's weight change on source times target in a phase.
+
+    See `analysis.measures.gradient.partial_coefficients`.
+    """
+    if phase not in schema.PHASES:
+        raise schema.AnalysisError(f"no phase '{phase}'{schema.nearest(phase, schema.PHASES)}")
+    found = partial_coefficients(ds, block, weights.plastic_projection(ds, projection))
+    return found[0 if phase == "plus" else 1]

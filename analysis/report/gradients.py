@@ -58,6 +58,7 @@ def gradient_table(cosines: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """
     many = cosines.sizes["condition"] > 1
     columns = (["condition"] if many else []) + ["projection", "cosine", "centred"]
+    columns += ["partial, plus", "partial, minus"]
     for name in gradient.NULLS:
         columns += [f"{name} shuffled", "z"]
     rows = []
@@ -67,7 +68,8 @@ def gradient_table(cosines: xr.Dataset) -> tuple[list[str], list[list[str]]]:
             if not np.isfinite(here["cosine"].values).any():
                 continue
             row = [condition] if many else []
-            row += [name, *(number_text(*mean_sd(here[k])) for k in ("cosine", "cosine_centred"))]
+            keys = ("cosine", "cosine_centred", "partial_plus", "partial_minus")
+            row += [name, *(number_text(*mean_sd(here[k])) for k in keys)]
             for null in gradient.NULLS:
                 one = here.sel(null=null)
                 mean, spread = (

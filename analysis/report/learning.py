@@ -86,7 +86,9 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             "either over the synapses, so that it is not enough for all weights to rise. Bands: "
             "mean ± 2 standard deviations of the cosine when the gradient is permuted, over "
             "synapses, or over the cycles of the errors, which keeps the mean of every cell; z is "
-            "the distance from such a mean in its standard deviations."
+            "the distance from such a mean in its standard deviations. Partial: coefficients of "
+            "the change on source times target in the plus and in the minus phase; a rule that "
+            "follows the error has one of each sign."
             + (of_first if not rules else " The best condition of each rule in the test."),
             ("weight", "synapse_source", "synapse_projection")
             + (() if blocks["training"] else ("block that learns",)),

@@ -9,6 +9,7 @@ import xarray as xr
 from analysis import observables
 from analysis.data import schema
 from analysis.measures import gradient
+from tests.analysis.learner import make_learner
 
 LENGTH, MINUS, WINDOW, DELAY = 0.2, 0.1, 0.06, 0.01
 N_BEFORE, N_CYCLE = 5, 40
@@ -424,3 +425,31 @@ def test_mistakes_are_told_in_one_line(learned, truth, args, message):
     with pytest.raises(schema.AnalysisError) as error:
         observables.evaluate(learned(lambda n: unit(truth[n])), "gradient_z", **args)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_partial_coefficients_of_both_phases_are_found_again():
+    ds = make_learner(quality={"before": 0.0, "training": 0.4, "test": 1.0})
+    start, plus = ds["cycle_start"].values, ds["plus_start"].values
+    at = np.flatnonzero(ds["cycle_block"].values == 1)
+    time, neuron = ds["spike_time"].values, ds["spike_neuron"].values
+
+    def count(cell, begin, end):
+        mine = time[neuron == cell]
+        return np.array([((mine >= a) & (mine < b)).sum() for a, b in zip(begin, end, strict=True)])
+
+    ends = zip(ds["synapse_source"].values, ds["synapse_target"].values, strict=True)
+    sums = np.array([
+        [count(i, plus - 0.07, plus - 0.01)[at] @ count(j, begin, end)[at]
+         for begin, end in ((plus, start + 0.2), (start, plus))]
+        for i, j in ends
+    ], float).T  # fmt: skip
+    a, b = (sums - sums.mean(1, keepdims=True)) / sums.std(1, keepdims=True)
+    weight = ds["weight"].values.copy()
+    weight[2] = weight[1] + 0.02 * a - 0.01 * b
+    ds = ds.assign(weight=(ds["weight"].dims, weight))
+    sd = np.std(0.02 * a - 0.01 * b)
+    for phase, expected in (("plus", 0.02 / sd), ("minus", -0.01 / sd)):
+        found = observables.evaluate(ds, "partial_coefficient", block="training", phase=phase)
+        assert found == pytest.approx(expected, rel=1e-6)
+    still = ds.assign(weight=(ds["weight"].dims, 0 * weight))
+    assert np.isnan(observables.evaluate(still, "partial_coefficient", block="training"))

@@ -55,7 +55,7 @@ def test_cosines_with_the_gradient_are_shown_beside_their_nulls(rivals):
     columns, rows = gradients.gradient_table(cosines)
     assert [row[:2] for row in rows] == [["kinase", "V2.L6CT->TRC"], ["STDP", "V2.L6CT->TRC"]]
     for row in rows:
-        cell = dict(zip(columns[:5], row[:5], strict=True))
+        cell = dict(zip(columns[:7], row[:7], strict=True))
         runs = [schema.select(rivals, s, row[0]) for s in (1, 2)]
         got = [value(run, "gradient_cosine", block="training") for run in runs]
         assert cell["cosine"] == f"{np.mean(got):.2f} ± {np.std(got, ddof=1):.2f}"
