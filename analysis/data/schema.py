@@ -23,11 +23,17 @@ condition and seed are left out here.
 ``weight``              snapshot, synapse     0 to 1; ``snapshot`` is "start", then each block's end
 ``synapse_source``      synapse               number of the cell, as on dim neuron
 ``synapse_target``      synapse               the same
-``synapse_projection``  synapse               for example "V2.L6CT->TRC"
+``synapse_projection``  synapse               source and target, joined by "->"
 ``dw``                  cycle, channel        mean weight change onto the relay cells there
 ======================  ====================  ====================================================
 
 `analysis.measures.scores.add_scores` adds the scores of its predictions, on dims block and cycle.
+
+The attribute ``loops`` names the prediction loops of the circuit: of each its ``relay`` cells,
+whose minus phase is a prediction, their ``driver``, which tells the outcome, the ``predictor``,
+whose synapses on them learn, and the area of ``cortex`` that they write to. A role stands for the
+population that has it, in the first loop or in the one that `of_loop` has chosen. Where a circuit
+has several loops, ``dw`` and the scores have a dim ``loop``.
 """
 
 from __future__ import annotations
@@ -45,12 +51,19 @@ from analysis.data.versions import AnalysisError, open_result
 __all__ = [
     "INPUT_CLASSES",
     "PHASES",
+    "ROLES",
     "AnalysisError",
+    "beside",
     "cell_index",
     "check",
     "cycle_index",
     "cycle_length",
     "load",
+    "loop_names",
+    "loop_of",
+    "loops",
+    "of_loop",
+    "population_name",
     "population_names",
     "population_table",
     "populations_by_area",
@@ -64,10 +77,11 @@ __all__ = [
 
 PHASES = ("minus", "plus")
 
+#: Roles of populations in a prediction loop.
+ROLES = ("relay", "driver", "predictor")
 #: Cell classes that stand for input and are not modelled as cells.
-INPUT_CLASSES = ("input", "LGN", "THETA", "MATRIX")
+INPUT_CLASSES = ("input",)
 
-_INHIBITORY = ("PV", "PVD", "SST", "NGF", "TRN", "FS")
 EDGE = 1e-9
 """Seconds by which a spike may miss an edge: rounding of the time grid, far below any step."""
 
@@ -351,22 +365,116 @@ def population_names(ds: xr.Dataset) -> list[str]:
 
 
 def populations_by_area(ds: xr.Dataset) -> list[str]:
-    """Return the names of the populations area by area, inputs last: the order of figures."""
-    names, first = np.unique(ds["population"].values.astype(str), return_index=True)
-    order = np.argsort(first)
-    names, first = names[order].tolist(), first[order]
-    areas = ds["area"].values.astype(str)[first].tolist()
-    classes = ds["cell_class"].values.astype(str)[first].tolist()
-    ranks = {area: rank for rank, area in enumerate(dict.fromkeys(areas))}
-    keys = [(c in INPUT_CLASSES, c in ("TRC", "TRN"), ranks[a])
-            for a, c in zip(areas, classes, strict=True)]  # fmt: skip
-    return [names[i] for i in sorted(range(len(names)), key=lambda i: keys[i])]
+    """Return the names of the populations area by area: the order of figures.
+
+    Cortex first, then what relay cells of a loop share an area with, then inputs.
+    """
+    table = population_table(ds)
+    nuclei = nuclei_of(table, loops(ds))
+    ranks = list(dict.fromkeys(row["area"] for row in table))
+
+    def order(row):
+        is_input = row["cell_class"] in INPUT_CLASSES
+        return is_input, row["area"] in nuclei, ranks.index(row["area"])
+
+    return [row["name"] for row in sorted(table, key=order)]
+
+
+def nuclei_of(populations, loops):
+    """Areas of the relay cells."""
+    relays = {loop["relay"] for loop in loops}
+    return list(dict.fromkeys(row["area"] for row in populations if row["name"] in relays))
+
+
+def loops(ds: xr.Dataset) -> list[dict]:
+    """Return the prediction loops, each with keys name, relay, driver, predictor and cortex."""
+    return json.loads(ds.attrs.get("loops", "[]"))
+
+
+def loop_names(ds: xr.Dataset) -> list[str]:
+    """Return the names of the prediction loops."""
+    return [loop["name"] for loop in loops(ds)]
+
+
+def loop_of(ds: xr.Dataset) -> dict:
+    """Return the loop that a Dataset is about.
+
+    Returns
+    -------
+    dict
+        Keys name, relay, driver, predictor and cortex.
+
+    Raises
+    ------
+    AnalysisError
+        If the circuit has no loop.
+    """
+    found = loops(ds)
+    if not found:
+        raise AnalysisError("this circuit has no prediction loop")
+    return found[int(ds.attrs.get("loop", 0))]
+
+
+def of_loop(ds: xr.Dataset, name: str | None = None) -> xr.Dataset:
+    """Return a Dataset that is about one prediction loop.
+
+    Parameters
+    ----------
+    ds : Dataset
+    name : str, optional
+        Of the loop; default the one that the Dataset is about, or else the first.
+
+    Returns
+    -------
+    Dataset
+        Without dim loop; in it the roles of `ROLES` are those of this loop.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such loop.
+    """
+    names = loop_names(ds)
+    if name is not None and name not in names:
+        raise AnalysisError(f"no loop '{name}'{nearest(name, names)}")
+    at = int(ds.attrs.get("loop", 0)) if name is None else names.index(name)
+    if "loop" in ds.dims:
+        ds = ds.isel(loop=at)
+    return ds.assign_attrs(loop=at)
+
+
+def population_name(ds: xr.Dataset, name: str) -> str:
+    """Return the population that has a role, or the one that `resolve` finds.
+
+    Raises
+    ------
+    AnalysisError
+        If there is none.
+    """
+    return resolve(loop_of(ds)[name] if name in ROLES else name, population_names(ds))
+
+
+def beside(ds: xr.Dataset, population: str, like: str) -> str:
+    """Return the population in the area of one that has the cell class of another.
+
+    Raises
+    ------
+    AnalysisError
+        If there is none.
+    """
+    table = {row["name"]: row for row in population_table(ds)}
+    area = table[population_name(ds, population)]["area"]
+    kind = table[population_name(ds, like)]["cell_class"]
+    for name, row in table.items():
+        if (row["area"], row["cell_class"]) == (area, kind):
+            return name
+    raise AnalysisError(f"no cells of class '{kind}' in area '{area}' of '{population}'")
 
 
 def resolve(name: str, names: Iterable[str]) -> str:
     """Return the population that ``name`` means: itself, or the only one of that bare name.
 
-    ``"pulvinar.TRC"`` and ``"TRC"`` mean the same where there is one population of TRCs.
+    An area before a bare name may be added or left out, where there is one such population.
 
     Raises
     ------
@@ -380,7 +488,7 @@ def resolve(name: str, names: Iterable[str]) -> str:
     alike = [n for n in names if n.split(".")[-1] == name.split(".")[-1]
              and ("." in n) != ("." in name)]  # fmt: skip
     if len(alike) != 1:
-        raise AnalysisError(f"no population '{name}'{nearest(name, names)}")
+        raise AnalysisError(f"no population '{name}'{nearest(name, [*names, *ROLES])}")
     return alike[0]
 
 
@@ -393,7 +501,7 @@ def cell_index(
     ----------
     ds : Dataset
     population : str or list of str, optional
-        As `resolve` understands it.
+        As `population_name` understands it.
     **labels : str or list of str
         Of ``area``, ``layer`` or ``cell_class``.
 
@@ -408,10 +516,9 @@ def cell_index(
     """
     keep = np.ones(ds.sizes["neuron"], bool)
     if population is not None:
-        names = population_names(ds)
         wanted = [population] if isinstance(population, str) else list(population)
         have = ds["population"].values.astype(str)
-        keep &= np.isin(have, [resolve(name, names) for name in wanted])
+        keep &= np.isin(have, [population_name(ds, name) for name in wanted])
     for label, values in labels.items():
         have = ds[label].values.astype(str)
         values = [values] if isinstance(values, str) else list(values)
@@ -450,15 +557,15 @@ def population_table(ds: xr.Dataset) -> list[dict]:
     Returns
     -------
     list of dict
-        Keys name, area, layer, cell_class, n, colour (may be None), excitatory.
+        Keys name, area, layer, cell_class, n, colour (None where the run does not say), excitatory
+        (True where it does not).
     """
     described = {row["name"]: row for row in json.loads(ds.attrs.get("populations", "[]"))}
     table = []
     for name in population_names(ds):
         cells = cell_index(ds, name)
         row = {key: str(ds[key].values[cells[0]]) for key in ("area", "layer", "cell_class")}
-        row |= {"name": name, "n": len(cells), "colour": None}
-        row["excitatory"] = row["cell_class"] not in _INHIBITORY
+        row |= {"name": name, "n": len(cells), "colour": None, "excitatory": True}
         table.append(row | described.get(name, {}))
     return table
 

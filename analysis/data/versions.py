@@ -10,6 +10,7 @@ schema  what changed
 0       folders that say no version; ``position`` was the channel (position and polarity in one)
 1       ``channel``, ``position`` and ``polarity`` are three things; which picture a cycle showed;
         verdicts.json is an object that holds the list
+2       the attribute ``loops`` names the prediction loops; before, there was one circuit with one
 ======= ==========================================================================================
 """
 
@@ -27,7 +28,7 @@ __all__ = [
     "read_verdicts", "with_schema",
 ]  # fmt: skip
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class AnalysisError(ValueError):
@@ -74,8 +75,18 @@ def _from_0(ds: xr.Dataset) -> xr.Dataset:
     )
 
 
+_ONLY_LOOP = {"name": "TRC", "relay": "TRC", "driver": "V1.L5IB", "predictor": "V2.L6CT",
+              "cortex": "V2"}  # fmt: skip
+
+
+def _from_1(ds: xr.Dataset) -> xr.Dataset:
+    if "spike_time" not in ds:
+        return ds  # of a bench or of rate networks
+    return ds.assign_attrs(loops=json.dumps([_ONLY_LOOP]))
+
+
 #: From each version to the next.
-_MIGRATIONS: tuple[Callable[[xr.Dataset], xr.Dataset], ...] = (_from_0,)
+_MIGRATIONS: tuple[Callable[[xr.Dataset], xr.Dataset], ...] = (_from_0, _from_1)
 
 
 def check_version(found, where: str) -> int:

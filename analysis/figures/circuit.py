@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from analysis.data import schema
-from analysis.figures.diagram import class_colour, kind_of, plot_circuit
+from analysis.figures.diagram import GREY, plot_circuit
 from analysis.measures.spikes import population_rate
 
 __all__ = [
@@ -67,9 +67,8 @@ def _named(name, units):
 
 
 def population_colours(ds: xr.Dataset) -> dict[str, str]:
-    """Return the colour of each population: that of its table, or of its cell class."""
-    table = schema.population_table(ds)
-    return {row["name"]: class_colour(kind_of(row), row.get("colour")) for row in table}
+    """Return the colour of each population, that of its table."""
+    return {row["name"]: row["colour"] or GREY for row in schema.population_table(ds)}
 
 
 def _shade_plus(ax, ds, t_start, t_stop):
@@ -143,7 +142,7 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
 
 def plot_population_rates(
     ds: xr.Dataset,
-    populations: tuple[str, ...] = ("V1.L5IB", "V2.L6CT", "pulvinar.TRC"),
+    populations: tuple[str, ...] = ("driver", "predictor", "relay"),
     n_cycle: int = 6,
     bin_size: float = 5e-3,
     ax=None,
@@ -167,10 +166,10 @@ def plot_population_rates(
     ax = axis(ax, (10, 2))
     t_start, t_stop = _first_cycles(ds, n_cycle)
     _shade_plus(ax, ds, t_start, t_stop)
-    colours, names = population_colours(ds), schema.population_names(ds)
+    colours = population_colours(ds)
     for wanted in populations:
         with suppress(schema.AnalysisError):
-            name = schema.resolve(wanted, names)
+            name = schema.population_name(ds, wanted)
             cells = schema.cell_index(ds, name)
             time, _ = schema.spikes_of(ds, cells)
             centre, rate = population_rate(time, cells.size, t_start, t_stop, bin_size)
@@ -241,7 +240,7 @@ def plot_burst_phases(phases: xr.DataArray, n_bins: int = 24, colour: str | None
     plus = phases.attrs.get("plus_phase", np.pi)
     ax.fill_between(np.linspace(plus, 2 * np.pi, 90), 0, top, color=_PLUS_SHADE, lw=0, zorder=0)
     width = edges[1] - edges[0]
-    colour = colour or class_colour("L5IB")
+    colour = colour or GREY
     ax.bar(edges[:-1] + width / 2, share, width, color=colour, edgecolor="white", linewidth=0.5)
     strength, direction = vector_strength(phases.values), mean_phase(phases.values)
     if phases.size:

@@ -1,8 +1,8 @@
 """The circuit diagram, drawn from the tables that built the circuit.
 
-Areas are columns, layers are rows. A thick arrow is a driver, a dashed one a modulator, a blue
-line with a bar an inhibitory projection. A number on an arrow is its row in the connectivity
-table.
+Areas are columns, with relay nuclei between them, layers are rows. A thick arrow is a driver, a
+dashed one a modulator, a blue line with a bar an inhibitory projection. A number on an arrow is its
+row in the connectivity table.
 """
 
 from __future__ import annotations
@@ -14,64 +14,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-__all__ = ["Arrow", "class_colour", "kind_of", "layout", "merge_projections", "plot_circuit"]
+from analysis.data.schema import nuclei_of
 
-EXCITATORY, INHIBITORY, MODULATOR = "#333333", "#0072B2", "#8A5A83"
+__all__ = ["Arrow", "Layout", "layout", "merge_projections", "plot_circuit"]
 
-# colour-blind safe (Okabe & Ito), cortical layers apart from the thalamus and from inhibition
-_CLASS_COLOURS = {
-    "L4": "#56B4E9",
-    "L23": "#0072B2",
-    "L5IB": "#D55E00",
-    "L5RS": "#E69F00",
-    "L6CC": "#66A61E",
-    "L6CT": "#009E73",
-    "PV": "#7F7F7F",
-    "PVD": "#A6A6A6",
-    "PV6": "#A6A6A6",
-    "SST": "#8C6D4F",
-    "TRC": "#CC79A7",
-    "TRN": "#5D4A66",
-    "LGN": "#222222",
-    "THETA": "#4D4D4D",
-    "MATRIX": "#B8860B",
-}
+EXCITATORY, INHIBITORY, MODULATOR, GREY = "#333333", "#0072B2", "#8A5A83", "#999999"
 
-# height and column (0 next to the thalamus, 2 outermost) of a class in a cortical area
-_CORTICAL = {
-    "L23": (4.6, 0),
-    "L4": (3.45, 0),
-    "L5IB": (2.3, 0),
-    "L5RS": (2.3, 1),
-    "L6CT": (1.15, 0),
-    "L6CC": (1.15, 1),
-    "PV": (4.0, 2),
-    "SST": (2.85, 2),
-    "PVD": (1.7, 2),
-    "PV6": (1.7, 2),
-    "MATRIX": (5.7, 1),
-    "THETA": (0.2, 2),
-}
-_SUBCORTICAL = {"MATRIX": 5.75, "TRC": 2.3, "TRN": 1.15, "THETA": -1.0, "LGN": -0.4}
 _HALF = (0.53, 0.25)
+# a box, from the middle of a nucleus to the first column of an area, and from column to column
 _STEP, _INNER = 1.55, 2.95
-_LANE = {"cells": _INNER + _STEP / 2, "inhibition": _INNER + 1.5 * _STEP, "outside": 6.85}
-
+_ROW = 1.15
+# heights of cortical layers; a population of several lies between them
+_LAYERS = ([2.5, 4, 5, 6], [4 * _ROW, 3 * _ROW, 2 * _ROW, _ROW])
+_TOP, _BELOW = 5.75, -1.0
 
 _DRIVERS = ("driver", "thalamocortical", "core")
-
-
-def class_colour(cell_class: str, colour: str | None = None) -> str:
-    """Return the colour of a cell class: the one its table gives, or a colour-blind safe one."""
-    if colour and colour.lower() not in ("#000000", "black"):
-        return colour
-    return _CLASS_COLOURS.get(cell_class, "#999999")
-
-
-def kind_of(row: dict) -> str:
-    """Return what decides place and colour of a population: its bare name, or its cell class."""
-    bare = row["name"].split(".")[-1]
-    return bare if bare in _CLASS_COLOURS else row["cell_class"]
 
 
 @dataclass(frozen=True)
@@ -130,63 +87,118 @@ def merge_projections(populations: list[dict], projections: list[dict]) -> list[
     return arrows
 
 
-def layout(populations: list[dict]) -> dict[str, tuple[float, float]]:
-    """Place each population: cortical areas beside the thalamus, layers one above the other.
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is drawn.
+
+    Attributes
+    ----------
+    cortical, nuclei : tuple of str
+        Areas, from left to right; nuclei are those of the relay cells of loops.
+    left : frozenset of str
+        Areas whose columns are counted to the left.
+    first : dict of str to float
+        x of the first column of an area.
+    places : dict of str to (float, float)
+        x and y of every population.
+    """
+
+    cortical: tuple[str, ...]
+    nuclei: tuple[str, ...]
+    left: frozenset[str]
+    first: dict[str, float]
+    places: dict[str, tuple[float, float]]
+
+    def side(self, area: str) -> int:
+        """Return -1 where the columns of an area are counted to the left, else 1."""
+        return -1 if area in self.left else 1
+
+    def lane(self, area: str, column: float) -> float:
+        """Return x of a column of an area, or of a lane between them."""
+        return self.first[area] + self.side(area) * column * _STEP
+
+
+def layout(populations: list[dict], loops: list[dict], projections: list[dict] = ()) -> Layout:
+    """Place each population: relay nuclei between cortical areas, layers one above the other.
 
     Parameters
     ----------
-    populations : list of dict
+    populations, loops, projections : list of dict
+        As `analysis.data.schema` gives them.
 
     Returns
     -------
-    dict of str to (x, y)
+    Layout
+        The first area stands left of the first nucleus, every other one right of the nucleus
+        before it. Cortical is what has a layer with a number.
     """
-    cortical = _cortical_areas(populations)
-    places = {}
-    for row in populations:
-        kind = kind_of(row)
-        if row["area"] in cortical:
-            rank = cortical.index(row["area"])
-            height, column = _CORTICAL.get(kind, (0.2, 1))
-            # the first area stands left of the thalamus, the others to its right
-            x = _INNER + column * _STEP + max(rank - 1, 0) * (3 * _STEP + 1.6)
-            x = -x if rank == 0 else x
-        else:
-            x = -_LANE["cells"] if kind == "LGN" and cortical else 0.0
-            height = _SUBCORTICAL.get(kind, -0.4)
-        while (x, height) in places.values():
-            height -= 0.65
-        places[row["name"]] = (x, height)
-    return places
+    nuclei = nuclei_of(populations, loops)
+    cortical = [a for a in dict.fromkeys(r["area"] for r in populations if _layers(r))]
+    first = {area: 0.0 for area in nuclei}
+    for rank, area in enumerate(cortical):
+        first[area] = _INNER + max(rank - 1, 0) * 2 * (_STEP + _INNER)
+    for rank, area in enumerate(nuclei):
+        first[area] = rank * 2 * (_STEP + _INNER)
+    left = frozenset(cortical[:1])
+    for area in left:
+        first[area] = -first[area]
+    found = Layout(tuple(cortical), tuple(nuclei), left, first, {})
+    relays = {loop["relay"] for loop in loops}
+    apical = {row["source"] for row in projections if row.get("compartment", "soma") != "soma"}
+    for row in sorted(populations, key=lambda row: row["name"] not in relays):
+        x, y = _place(row, found, apical)
+        while any(abs(x - a) < 0.1 and abs(y - b) < 2 * _HALF[1] for a, b in found.places.values()):
+            y -= _ROW
+        found.places[row["name"]] = x, y
+    return found
 
 
-def _cortical_areas(populations):
-    layers = ("L4", "L23", "L5IB", "L6CT")
-    return list(dict.fromkeys(r["area"] for r in populations if kind_of(r) in layers))
+def _place(row, found, apical):
+    """Where a population would be if it were alone."""
+    area = row["area"]
+    if area in found.nuclei:
+        return found.first[area], 2 * _ROW
+    if area not in found.cortical:
+        if row["name"] in apical:
+            return 0.0, _TOP
+        # what follows the stimulus stands below the first area, a rhythm in the middle
+        follows = not row.get("rate_Hz", 0) and found.cortical
+        return (found.lane(found.cortical[0], 0.5), -0.4) if follows else (0.0, _BELOW)
+    y = float(np.interp(np.mean(_layers(row) or [6]), *_LAYERS))
+    if not row["excitatory"]:
+        return found.lane(area, 2), y
+    taken = (found.lane(area, 0), y) in found.places.values()
+    return found.lane(area, 1 if taken else 0), y
 
 
-_NAMES = {"L23": "L2/3", "PVD": "PV deep", "PV6": "PV deep", "MATRIX": "matrix", "THETA": "theta"}
+def _layers(row):
+    """Numbers of the cortical layers of a population: "2/3-5" is from 2.5 to 5."""
+    parts = [part.split("/") for part in str(row["layer"]).split("-")]
+    if not all(number.isdigit() for part in parts for number in part):
+        return []
+    return [np.mean([float(number) for number in part]) for part in parts]
 
 
 def _label(row):
-    short = row["name"].split(".")[-1]
-    return _NAMES.get(short, short)
+    return row["name"].split(".")[-1]
 
 
-def _route(source, target, start, end, cortical, lanes):
+def _route(source, target, start, end, found, lanes):
     """Corners of an arrow that has to go around boxes; None for one that can go straight."""
-    side = -1 if end[0] < 0 else 1
-    kind, to = kind_of(source), kind_of(target)
-    if kind == "LGN" and to in ("L4", "PV"):
-        return [start, (start[0], end[1]), end]
-    if kind == "THETA" and target["area"] in cortical and source["area"] not in cortical:
-        x = side * _LANE["outside"]
+    here, there = source["area"], target["area"]
+    side = found.side(there)
+    if there in found.cortical and here not in (*found.cortical, *found.nuclei):
+        if start[1] > end[1]:
+            return None
+        if start[1] > _BELOW:
+            return [start, (start[0], end[1]), end]
+        x = found.lane(there, 2) + 0.8 * side
         return [start, (x, start[1]), (x, end[1]), end]
-    if kind == "TRC" and to in ("PV", "SST") and target["area"] in cortical:
-        y, x = 2.88, side * _LANE["inhibition"]
-        return [start, (0.25 * side, y), (x, y), (x, end[1]), end]
-    both = source["area"] in cortical and target["area"] in cortical
-    if both and source["area"] != target["area"] and kind in ("L5RS", "L5IB", "L6CT"):
+    if here in found.nuclei and there in found.cortical and not target["excitatory"]:
+        y, x = 2.88, found.lane(there, 1.5)
+        return [start, (start[0] + 0.25 * side, y), (x, y), (x, end[1]), end]
+    both = here in found.cortical and there in found.cortical
+    if both and here != there and min(_layers(source), default=0) >= 5:
         y = 0.45 - 0.16 * lanes.setdefault("deep", 0)
         lanes["deep"] += 1
         return [start, (start[0], y), (end[0], y), end]
@@ -214,11 +226,11 @@ def _arc(start, end, bend):
     return Path([start, middle, end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
 
 
-def _bend(start, end, returns):
+def _bend(start, end, returns, side):
     (x0, y0), (x1, y1) = start, end
     if abs(x0 - x1) < 0.1 and abs(y0 - y1) > 1.3:
         # around the box between them, on the side of the thalamus going down, outside going up
-        return 0.42 if (x0 < 0) == (y0 < y1) else -0.42
+        return 0.42 if (side < 0) == (y0 < y1) else -0.42
     return 0.09 if returns else 0.0
 
 
@@ -288,13 +300,13 @@ def _draw_number(ax, points, arrow):
     )
 
 
-def plot_circuit(populations: list[dict], projections: list[dict], ax=None):
+def plot_circuit(populations: list[dict], projections: list[dict], loops: list[dict] = (), ax=None):
     """Draw the circuit.
 
     Parameters
     ----------
-    populations, projections : list of dict
-        As `analysis.data.schema.population_table` and `projection_table` give them.
+    populations, projections, loops : list of dict
+        As `analysis.data.schema.population_table`, `projection_table` and `loops` give them.
     ax : Axes, optional
 
     Returns
@@ -305,31 +317,28 @@ def plot_circuit(populations: list[dict], projections: list[dict], ax=None):
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(11, 6.6))
-    places = layout(populations)
+    found = layout(populations, loops, projections)
+    places = found.places
     table = {row["name"]: row for row in populations}
-    cortical = _cortical_areas(populations)
-    for area in cortical:
-        x = [places[row["name"]][0] for row in populations if row["area"] == area]
-        _draw_area(ax, area, min(x) - 0.72, max(x) + 0.72, 0.72, 5.1)
-    thalamus = [r for r in populations if kind_of(r) in ("TRC", "TRN")]
-    if thalamus:
-        y = [places[r["name"]][1] for r in thalamus]
-        _draw_area(ax, thalamus[0]["area"], -0.72, 0.72, min(y) - 0.43, max(y) + 0.55)
+    for area in (*found.cortical, *found.nuclei):
+        x, y = np.array([places[row["name"]] for row in populations if row["area"] == area]).T
+        low, high = (0.72, 5.1) if area in found.cortical else (y.min() - 0.43, y.max() + 0.55)
+        _draw_area(ax, area, x.min() - 0.72, x.max() + 0.72, low, high)
     arrows = merge_projections(populations, projections)
     pairs = {(a.source, a.target) for a in arrows}
-    lanes = {}
+    lanes: dict[str, int] = {}
     for arrow in arrows:
         source, target = table[arrow.source], table[arrow.target]
         start, end = places[arrow.source], places[arrow.target]
-        side = -1 if start[0] < 0 else 1
+        side = found.side(source["area"])
         pale = source["area"] == target["area"] and arrow.kind != "driver"
         if arrow.source == arrow.target:
             _draw_arrow(ax, _clip(_loop(*start, side), -9), arrow, pale)
             continue
-        corners = _route(source, target, start, end, cortical, lanes)
+        corners = _route(source, target, start, end, found, lanes)
         if corners is None:
             returns = (arrow.target, arrow.source) in pairs
-            path = _arc(start, end, _bend(start, end, returns))
+            path = _arc(start, end, _bend(start, end, returns, side))
         else:
             path = _rounded(corners)
         points = _clip(path, 0.04)
@@ -365,7 +374,7 @@ def _draw_area(ax, name, left, right, bottom, top):
 
 
 def _draw_population(ax, row, x, y):
-    colour = class_colour(kind_of(row), row.get("colour"))
+    colour = row.get("colour") or GREY
     ax.add_patch(
         FancyBboxPatch(
             (x - _HALF[0] + 0.06, y - _HALF[1] + 0.06),

@@ -251,7 +251,7 @@ def plot_weight_change(sites: xr.Dataset, ax=None):
         r = np.corrcoef(x, y)[0, 1]
         ax.set_title(f"r = {r:.2f}, n = {x.size}", fontsize=9)
         ax.legend(loc="upper left")
-    ax.set_xlabel("TRC rate, plus - minus (Hz)")
+    ax.set_xlabel("rate of the relay cells, plus - minus (Hz)")
     ax.set_ylabel("mean weight change in the cycle")
     ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
     return ax

@@ -1,7 +1,7 @@
 """From spikes and weights to arrays: bursts, phases, patterns, spectra, predictions.
 
-In every cycle of a learning run the pattern of the pulvinar's relay cells late in the minus phase
-is compared with the outcome, the spikes of V1 L5IB cells in the whole cycle, position by position.
+In every cycle of a learning run the pattern of the relay cells of a loop late in the minus phase is
+compared with the outcome, the spikes of their driver in the whole cycle, position by position.
 Only positions count that could be predicted: what is seen there was in the window one cycle before.
 
 A silent prediction is no prediction. Where the outcome is defined and the minus pattern is not,

@@ -9,8 +9,6 @@ from scipy.optimize import nnls
 from analysis.data import schema
 from analysis.data.blocks import block_cycles, run_dims
 from analysis.measures.phases import (
-    OUTCOME,
-    POPULATION,
     WINDOW,
     cell_rates,
     members,
@@ -90,7 +88,7 @@ def _shifted(ds, block, before, at):
 
 def _spikes(ds, windows):
     """Rates (cycle, cell) of the sources of plastic synapses onto relay cells."""
-    onto = np.isin(ds["synapse_target"].values, schema.cell_index(ds, POPULATION))
+    onto = np.isin(ds["synapse_target"].values, schema.cell_index(ds, "relay"))
     cells = np.unique(ds["synapse_source"].values[onto].astype(int))
     begin, end = (edge - _DELAY for edge in windows["minus"])
     return cell_rates(ds, cells, begin, end)
@@ -115,12 +113,12 @@ def baselines(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, f
         silence counting 0; NaN where a predictor lacks its data.
     """
     windows = windows_of(ds, window)
-    outcome = position_patterns(ds, OUTCOME, *windows["cycle"])[0, 0]
+    outcome = position_patterns(ds, "driver", *windows["cycle"])[0, 0]
     seen = seen_positions(ds, outcome.shape[-1])[0, 0] & ~np.isnan(outcome)
     outcome = np.nan_to_num(outcome)
     length = schema.cycle_length(ds)
     before = np.nan_to_num(
-        position_patterns(ds, OUTCOME, *(edge - length for edge in windows["cycle"]))[0, 0]
+        position_patterns(ds, "driver", *(edge - length for edge in windows["cycle"]))[0, 0]
     )
     at, names = block_cycles(ds, block), ds["block"].values.astype(str).tolist()
     alike = [n for n in names[: names.index(block)] if movement(ds, n)[1] == movement(ds, block)[1]]
@@ -148,14 +146,14 @@ def baselines(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, f
 
 def _ceiling(ds, windows, seen, at):
     """Reliability of the outcome from two halves of its cells."""
-    place, n_cell = members(ds, OUTCOME)
+    place, n_cell = members(ds, "driver")
     order = np.flatnonzero(place >= 0)
     order = order[np.argsort(place[order], kind="stable")]
     if n_cell[n_cell > 0].min(initial=2) < 2:
         return np.nan
     rank = np.arange(order.size) - np.searchsorted(place[order], place[order], side="left")
     halves = [
-        np.nan_to_num(position_patterns(ds, OUTCOME, *windows["cycle"], cells)[0, 0][at])
+        np.nan_to_num(position_patterns(ds, "driver", *windows["cycle"], cells)[0, 0][at])
         for cells in (order[rank % 2 == 0], order[rank % 2 == 1])
     ]
     r, defined = masked_pearson(*halves, seen[at])
@@ -177,17 +175,19 @@ def add_baselines(ds: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset
-        With ``baseline`` (condition, seed, block, predictor), NaN in blocks that learn; without
-        blocks it is returned as it is.
+        With ``baseline`` (condition, seed, loop, block, predictor), NaN in blocks that learn; dims
+        as those of the scores. Without blocks or loops it is returned as it is.
     """
-    if "cycle_block" not in ds or "block" not in ds.dims:
+    if "cycle_block" not in ds or "block" not in ds.dims or not schema.loops(ds):
         return ds
     names, dims = ds["block"].values.astype(str), run_dims(ds)
+    dims = (*dims, "loop") if "loop" in ds.dims else dims
     shape = tuple(ds.sizes[dim] for dim in dims)
     value = np.full((*shape, names.size, len(PREDICTORS)), np.nan)
     for place in np.ndindex(shape):
         chosen = {dim: ds[dim].values[k] for dim, k in zip(dims, place, strict=True)}
-        one = schema.select(ds, chosen.get("seed"), chosen.get("condition")) if dims else ds
+        one = schema.of_loop(ds, chosen.pop("loop", None))
+        one = schema.select(one, **chosen) if chosen else one
         for k, block in enumerate(names):
             if not (one["learning"].values[block_cycles(one, block)] > 0).any():
                 value[(*place, k)] = list(baselines(one, block).values())

@@ -10,14 +10,13 @@ from analysis.data.blocks import block_cycles
 from analysis.measures import patterns
 from analysis.measures.phases import position_patterns
 
-__all__ = ["CONTEXT", "context_course", "switch_time"]
+__all__ = ["context_course", "switch_time"]
 
-CONTEXT = "V2.L6CT"
 BIN = 20e-3
 
 
 def context_course(
-    ds: xr.Dataset, population: str = CONTEXT, block: str | None = None, width: float = BIN
+    ds: xr.Dataset, population: str = "predictor", block: str | None = None, width: float = BIN
 ) -> xr.Dataset:
     """Compare the pattern of a population through the cycle with the outcomes that it may hold.
 
@@ -26,7 +25,8 @@ def context_course(
     ds : Dataset
         One run.
     population : str
-        ``AREA.NAME``; the outcome is that of the L5IB cells of its area, over a whole cycle.
+        The outcome is that of the cells of its area that are of the class of the driver, over a
+        whole cycle.
     block : str, optional
         Default all cycles.
     width : float, s
@@ -42,7 +42,7 @@ def context_course(
     length, start = schema.cycle_length(ds), ds["cycle_start"].values.astype(float)
     at = np.arange(start.size) if block is None else block_cycles(ds, block)
     at = at[at > 0]
-    outcome = f"{schema.resolve(population, schema.population_names(ds)).split('.')[0]}.L5IB"
+    outcome = schema.beside(ds, population, "driver")
     last = np.nan_to_num(position_patterns(ds, outcome, start, start + length)[0, 0])
     edges = np.arange(0, 1.5 * length - 1e-9, width)
     course = np.full((3, edges.size), np.nan)

@@ -28,14 +28,19 @@ Which spikes count is a matter of what the theory says a cell tells at which tim
 ===========  =========================  =========================================================
 cell class   as a target                as a source
 ===========  =========================  =========================================================
-TRC          end of the minus phase     cycle before: what it sends to the cortex is the outcome
-L6CT         end of the minus phase     the same, onto TRC and L6CT; else the cycle before
-all others   cycle before               cycle before: L5IB bursts load the context of L6CT
+relay        end of the minus phase     cycle before: what it sends to the cortex is the outcome
+predictor    end of the minus phase     the same, onto relay cells and predictors; else the cycle
+                                        before
+all others   cycle before               cycle before: bursts load the context of the predictor
 ===========  =========================  =========================================================
 
+Classes are those of the relay cells and predictors of the loops; the error is that of the relay
+cells of one loop.
+
 A source counts earlier by its axon delay, 10 ms where the run does not tell it. An error is passed
-on only where a source counts in the window in which it counts as a target: so it goes from TRC to
-L6CT, to L5IB, to L23 and L4 of the cycle before, and ends there; through time it goes no further.
+on only where a source counts in the window in which it counts as a target: so it goes from relay
+cells to predictors and to what drove those in the cycle before, and ends there; through time it
+goes no further.
 
 What this leaves out: short-term release, NMDA and dendrites, the bounds of the weights, the
 efficacy where it is not linear in the weight, and all inhibition that does not learn.
@@ -75,8 +80,6 @@ NULLS = {
 }
 
 _MINUS, _BEFORE = "minus", "before"
-_TARGET_WINDOW = {"TRC": _MINUS, "L6CT": _MINUS}
-_SOURCE_WINDOW = {"L6CT": _MINUS}
 _DELAY, WINDOW = 10e-3, 60e-3
 _SLOPES = ("fitted", "linear")
 _BINS = 200
@@ -258,10 +261,25 @@ class _Projection:
         return float(_cosine(*(x - x.mean() for x in pair) if centred else pair))
 
 
-def _source_window(source, target):
-    """Window in which a source of a class counts, never later than its target."""
-    late = _TARGET_WINDOW.get(target, _BEFORE) == _MINUS
-    return _SOURCE_WINDOW.get(source, _BEFORE) if late else _BEFORE
+class _Windows(NamedTuple):
+    """Classes of cells that count at the end of the minus phase: relay cells, and predictors."""
+
+    relay: set[str]
+    predictor: set[str]
+
+    @classmethod
+    def of(cls, ds):
+        loops, table = schema.loops(ds), schema.population_table(ds)
+        cell_class = {row["name"]: row["cell_class"] for row in table}
+        return cls(*({cell_class[loop[role]] for loop in loops} for role in cls._fields))
+
+    def target(self, cell_class):
+        return _MINUS if cell_class in self.relay | self.predictor else _BEFORE
+
+    def source(self, cell_class, target):
+        """Window in which a source counts, never later than its target."""
+        late = self.target(target) == _MINUS and cell_class in self.predictor
+        return _MINUS if late else _BEFORE
 
 
 def _snapshots(ds, block):
@@ -308,6 +326,7 @@ def block_projections(ds, block, window, slope, depth):
     population_of = ds["population"].values.astype(str)
     table = {row["name"]: row for row in schema.population_table(ds)}
     described = {row["name"]: row for row in schema.projection_table(ds)}
+    count_in = _Windows.of(ds)
     # place of each cell in its population
     place = np.zeros(population_of.size, int)
     for name in table:
@@ -324,7 +343,7 @@ def block_projections(ds, block, window, slope, depth):
         row = described.get(name, {})
         scale = float(row.get("weight_nS", 1.0)) * (1 if table[ends[0]]["excitatory"] else -1)
         delay = row.get("delay_ms", 1e3 * _DELAY) * 1e-3
-        key = _source_window(*classes)
+        key = count_in.source(*classes)
         rate = rates(ends[0], key, delay)
         shape = table[ends[1]]["n"], table[ends[0]]["n"]
         flat = place[target] * shape[1] + place[source]
@@ -334,20 +353,19 @@ def block_projections(ds, block, window, slope, depth):
         ]
         connection = Connection(*ends, *dense)
         drives[ends[1]] = drives.get(ends[1], 0) + connection.drive(rate)
-        if key == _TARGET_WINDOW.get(classes[0], _BEFORE):
+        if key == count_in.target(classes[0]):
             connections.append(connection)
         change = after[synapse] - before[synapse]
         parts.append((name, synapse, place[source], place[target], scale, change, rate, ends[1]))
 
     errors, slopes = {}, {}
     for name, drive in drives.items():
-        judged = table[name]["cell_class"] == "TRC"
-        rate = rates(name, _TARGET_WINDOW.get(table[name]["cell_class"], _BEFORE))
+        rate = rates(name, count_in.target(table[name]["cell_class"]))
         response = fit_response(drive, rate)
         slopes[name] = np.ones_like(drive) if response is None else response.slope(drive)
         if slope == "linear":
             slopes[name] = np.full_like(drive, slopes[name].mean())
-        if judged:
+        if name == schema.population_name(ds, "relay"):
             errors[name] = rates(name, "plus") - rate
     deltas = backpropagate(errors, slopes, connections, int(depth))
     return [_Projection(*part[:-1], deltas.get(part[-1])) for part in parts]

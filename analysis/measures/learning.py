@@ -26,7 +26,7 @@ WINDOW, _LEAST = 16, 4
 
 def is_learning(ds: xr.Dataset | None) -> bool:
     """Tell if a result is one of a learning run, with blocks."""
-    return ds is not None and "cycle_block" in ds and "block" in ds.dims and "jump" in ds
+    return ds is not None and "cycle_block" in ds and "block" in ds.dims and bool(schema.loops(ds))
 
 
 def with_runs(ds):
@@ -341,9 +341,10 @@ def site_changes(ds: xr.Dataset, block: str | None = None) -> xr.Dataset:
 
 def shown_projection(ds):
     """Name of the plastic projection onto relay cells to show."""
-    names = list(dict.fromkeys(ds["synapse_projection"].values.astype(str).tolist()))
-    onto = [n for n in names if n.split("->")[-1].endswith("TRC")]
-    return next((n for n in onto if "V2.L6CT" in n), (onto or names)[0])
+    names, loop = weights.plastic_projections(ds), schema.loop_of(ds)
+    readout = f"{loop['predictor']}->{loop['relay']}"
+    onto = [n for n in names if n.split("->")[-1] == loop["relay"]]
+    return readout if readout in names else (onto or names)[0]
 
 
 def weight_matrix(ds: xr.Dataset, snapshot: str, projection: str | None = None) -> xr.DataArray:
@@ -355,7 +356,7 @@ def weight_matrix(ds: xr.Dataset, snapshot: str, projection: str | None = None) 
         One run.
     snapshot : str
     projection : str, optional
-        Default that from L6CT to TRC.
+        Default that of the loop.
 
     Returns
     -------
@@ -386,7 +387,7 @@ def weights_by_offset(
     block : str, optional
         Whose movement tells the classes apart; see `analysis.measures.weights.classify_synapses`.
     projection : str, optional
-        Default that from L6CT to TRC.
+        Default that of the loop.
 
     Returns
     -------

@@ -70,7 +70,7 @@ def pattern(ds: xr.Dataset, population: str, phase: str = "cycle") -> xr.DataArr
     return xr.DataArray(
         mean,
         dims=("cycle", "channel"),
-        attrs={"units": "Hz", "long_name": f"{population} ({phase})"},
+        attrs={"units": "Hz", "long_name": f"{schema.population_name(ds, population)} ({phase})"},
     )
 
 

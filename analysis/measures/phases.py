@@ -11,7 +11,7 @@ from analysis.data.blocks import by_run, run_shape
 __all__ = ["cell_rates", "phase_patterns", "position_patterns"]
 
 
-POPULATION, OUTCOME, WINDOW = "pulvinar.TRC", "V1.L5IB", 60e-3
+WINDOW = 60e-3
 
 
 def _run_of_spikes(ds, keep):
@@ -113,7 +113,7 @@ def windows_of(ds, window=WINDOW):
 
 
 def phase_patterns(ds: xr.Dataset) -> xr.Dataset:
-    """Return the patterns that are compared: what TRCs and V1 L5IB cells say in every cycle.
+    """Return the patterns that are compared: what relay cells and their driver say in every cycle.
 
     Parameters
     ----------
@@ -130,16 +130,17 @@ def phase_patterns(ds: xr.Dataset) -> xr.Dataset:
     windows = windows_of(ds)
     new = {}
     for name, key, population in (
-        ("minus", "minus", POPULATION),
-        ("plus", "plus", POPULATION),
-        ("outcome", "cycle", OUTCOME),
+        ("minus", "minus", "relay"),
+        ("plus", "plus", "relay"),
+        ("outcome", "cycle", "driver"),
     ):
         begin, end = windows[key]
         new[name] = position_patterns(ds, population, begin, end) / (end - begin)[:, None]
     new["seen"] = seen_positions(ds, new["outcome"].shape[-1])
     dims = ("condition", "seed", "cycle", "channel")
-    names = {"minus": "TRC, late minus phase", "plus": "TRC, plus phase",
-             "outcome": "V1 L5IB, whole cycle", "seen": "predictable"}  # fmt: skip
+    relay, driver = (schema.population_name(ds, role) for role in ("relay", "driver"))
+    names = {"minus": f"{relay}, late minus phase", "plus": f"{relay}, plus phase",
+             "outcome": f"{driver}, whole cycle", "seen": "predictable"}  # fmt: skip
     units = {"seen": "1"}
     return xr.Dataset(
         {

@@ -9,8 +9,6 @@ from analysis.data import schema
 from analysis.data.blocks import block_cycles, by_run, run_dims
 from analysis.measures import patterns
 from analysis.measures.phases import (
-    OUTCOME,
-    POPULATION,
     WINDOW,
     position_patterns,
     seen_positions,
@@ -22,9 +20,9 @@ __all__ = ["SCORES", "add_scores", "block_means", "masked_pearson", "scored"]
 
 #: Variables that `add_scores` adds, each (condition, seed, block, cycle).
 SCORES = {
-    "r_pred": "minus pattern of the TRC with the outcome of the same cycle",
+    "r_pred": "minus pattern of the relay cells with the outcome of the same cycle",
     "r_persist": "outcome of the cycle before with the outcome",
-    "r_shuffle": "minus pattern of the TRC with the outcomes of other cycles",
+    "r_shuffle": "minus pattern of the relay cells with the outcomes of other cycles",
     "decode": "is the outcome of the cycle nearest to the minus pattern",
     "decode_chance": "what decode is by chance",
     "decode_position": "is the maximum of the minus pattern at that of the outcome",
@@ -109,22 +107,16 @@ def _against_others(minus, outcome, stimulus, seen):
     return result
 
 
-def add_scores(
-    ds: xr.Dataset,
-    population: str = POPULATION,
-    outcome: str = OUTCOME,
-    window: float = WINDOW,
-) -> xr.Dataset:
-    """Score the prediction of every cycle of a learning run.
+def add_scores(ds: xr.Dataset, window: float = WINDOW) -> xr.Dataset:
+    """Score the prediction of every loop in every cycle of a learning run.
+
+    The pattern of the relay cells in the minus phase is the prediction, that of the driver in the
+    whole cycle the outcome.
 
     Parameters
     ----------
     ds : Dataset
-        One run or all runs; without ``cycle_block`` it is returned as it is.
-    population : str
-        Whose pattern in the minus phase is the prediction.
-    outcome : str
-        Whose spikes in the whole cycle are the outcome.
+        One run or all runs; without ``cycle_block``, or loops, it is returned as it is.
     window : float, s
         Last part of the minus phase that counts.
 
@@ -133,20 +125,43 @@ def add_scores(
     Dataset
         With ``r_pred``, ``r_persist``, ``r_shuffle``, ``decode``, ``decode_chance``,
         ``decode_position``, ``prediction_error`` and ``outcome_defined``, each (condition, seed,
-        block, cycle) without the dims that ``ds`` lacks; NaN (False) outside the block, where a
-        sweep begins, and where a pattern has no variance over at least three predictable
-        positions. ``decode`` is 1 where the outcome of the cycle correlates with the minus
-        pattern more than every outcome of the block that belongs to another stimulus, and 0 also
-        where the minus pattern is silent. ``prediction_error`` is 0 for a perfect prediction, 1
-        for a silent one, and 2 for one that is active at other positions only.
+        loop, block, cycle) without the dims that ``ds`` lacks, and without dim loop where it is
+        about one loop; NaN (False) outside the block, where a sweep begins, and where a pattern
+        has no variance over at least three predictable positions. ``decode`` is 1 where the
+        outcome of the cycle correlates with the minus pattern more than every outcome of the
+        block that belongs to another stimulus, and 0 also where the minus pattern is silent.
+        ``prediction_error`` is 0 for a perfect prediction, 1 for a silent one, and 2 for one that
+        is active at other positions only.
     """
     if "cycle_block" not in ds or "block" not in ds.dims:
         return ds
+    if not (names := schema.loop_names(ds)):
+        return ds
+    many = "loop" not in ds.attrs and len(names) > 1
+    parts = [
+        _loop_scores(one, window)
+        for one in ([schema.of_loop(ds, name) for name in names] if many else [ds])
+    ]
+    block_of = ds["cycle_block"].values.astype(int)
+    belongs = block_of == np.arange(ds.sizes["block"])[:, None]
+    dims = (*run_dims(ds), "loop") if many else run_dims(ds)
+    new = {}
+    for name, text in SCORES.items():
+        value = np.stack([part[name] for part in parts], axis=2)
+        kept = tuple(slice(None) if dim in dims else 0 for dim in ("condition", "seed", "loop"))
+        value = value[kept][..., None, :]
+        value = value & belongs if value.dtype == bool else np.where(belongs, value, np.nan)
+        new[name] = ((*dims, "block", "cycle"), value, {"units": "1", "long_name": text})
+    return ds.assign(new).assign_coords({"loop": names} if many else {})
+
+
+def _loop_scores(ds, window):
+    """Scores of the loop that a Dataset is about, each (condition, seed, cycle)."""
     windows = windows_of(ds, window)
-    minus = position_patterns(ds, population, *windows["minus"])
-    now = position_patterns(ds, outcome, *windows["cycle"])
+    minus = position_patterns(ds, "relay", *windows["minus"])
+    now = position_patterns(ds, "driver", *windows["cycle"])
     before = position_patterns(
-        ds, outcome, *(edge - schema.cycle_length(ds) for edge in windows["cycle"])
+        ds, "driver", *(edge - schema.cycle_length(ds) for edge in windows["cycle"])
     )
     n_position = now.shape[-1]
     stimulus = np.broadcast_to(
@@ -155,7 +170,7 @@ def add_scores(
     seen = seen_positions(ds, n_position) & ~np.isnan(minus + now)
     minus, now, before = (np.nan_to_num(x) for x in (minus, now, before))
 
-    score = dict.fromkeys(SCORES)
+    score = {}
     score["r_pred"], defined = masked_pearson(minus, now, seen)
     score["r_persist"], _ = masked_pearson(before, now, seen)
     difference = _unit_rms(minus, seen) - _unit_rms(now, seen)
@@ -166,26 +181,17 @@ def add_scores(
     score["decode_position"] = np.where(defined & (best >= 0), hit, np.nan)
     score["outcome_defined"] = defined
 
-    block_of, n_block = ds["cycle_block"].values.astype(int), ds.sizes["block"]
+    block_of = ds["cycle_block"].values.astype(int)
     others = np.full((3, *now.shape[:-1]), np.nan)
     for c, s in np.ndindex(now.shape[:2]):
-        for block in range(n_block):
+        for block in range(ds.sizes["block"]):
             at = np.flatnonzero(block_of == block)
             if at.size:
                 others[:, c, s, at] = _against_others(
                     minus[c, s, at], now[c, s, at], stimulus[c, s, at], seen[c, s, at]
                 )
     score["r_shuffle"], score["decode"], score["decode_chance"] = others
-
-    dims = run_dims(ds)
-    keep = tuple(slice(None) if dim in dims else 0 for dim in ("condition", "seed"))
-    belongs = block_of == np.arange(n_block)[:, None]
-    new = {}
-    for name, value in score.items():
-        value = value[keep][..., None, :]
-        value = value & belongs if value.dtype == bool else np.where(belongs, value, np.nan)
-        new[name] = ((*dims, "block", "cycle"), value, {"units": "1", "long_name": SCORES[name]})
-    return ds.assign(new)
+    return score
 
 
 def block_means(ds: xr.Dataset) -> xr.Dataset:

@@ -7,8 +7,6 @@ import xarray as xr
 
 from analysis.data.blocks import block_cycles
 from analysis.measures.phases import (
-    OUTCOME,
-    POPULATION,
     position_patterns,
     seen_positions,
     windows_of,
@@ -35,8 +33,8 @@ def classify_sites(
     threshold : float
         Share of the mean plus rate of relay cells at positions with an outcome: above it late in
         the minus phase a position is predicted. A position has an outcome above half of the mean
-        count of L5IB spikes where there are any, and none where there are none; those between are
-        left out.
+        count of the driver's spikes where there are any, and none where there are none; those
+        between are left out.
     first, last : int, optional
         As `block_cycles`.
     cells : (n,) array of int, optional
@@ -51,9 +49,9 @@ def classify_sites(
     at = block_cycles(ds, block, first, last)
     windows = windows_of(ds)
     duration = {key: (end - begin)[at, None] for key, (begin, end) in windows.items()}
-    outcome = position_patterns(ds, OUTCOME, *windows["cycle"])[0, 0][at]
-    minus = position_patterns(ds, POPULATION, *windows["minus"], cells)[0, 0][at]
-    plus = position_patterns(ds, POPULATION, *windows["plus"])[0, 0][at] / duration["plus"]
+    outcome = position_patterns(ds, "driver", *windows["cycle"])[0, 0][at]
+    minus = position_patterns(ds, "relay", *windows["minus"], cells)[0, 0][at]
+    plus = position_patterns(ds, "relay", *windows["plus"])[0, 0][at] / duration["plus"]
     seen = seen_positions(ds, outcome.shape[-1])[0, 0][at] & ~np.isnan(outcome + minus)
     minus = minus / duration["minus"]
     active = seen & (outcome > 0)

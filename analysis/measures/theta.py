@@ -89,7 +89,7 @@ def in_plus(
 
 
 def burst_phases(
-    ds: xr.Dataset, population: str = "V1.L5IB", max_isi: float = 10e-3
+    ds: xr.Dataset, population: str = "driver", max_isi: float = 10e-3
 ) -> xr.DataArray:
     """Return the theta phase of every burst onset of a population.
 
@@ -109,7 +109,11 @@ def burst_phases(
     bursts = find_bursts(*schema.spikes_of(ds, schema.cell_index(ds, population)), max_isi)
     cycle, phase = cycle_phase(bursts.onset, start, length)
     plus = 2 * np.pi * float(np.mean(ds["plus_start"].values - start)) / length
-    attrs = {"units": "rad", "long_name": f"{population} burst onset", "plus_phase": plus}
+    attrs = {
+        "units": "rad",
+        "long_name": f"{schema.population_name(ds, population)} burst onset",
+        "plus_phase": plus,
+    }
     return xr.DataArray(phase[cycle >= 0], dims="burst", attrs=attrs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 import xarray as xr
@@ -77,6 +78,11 @@ def _is_film(ds, stimulus):
     return bool(known[known.any(-1)].all())
 
 
+def plastic_projections(ds):
+    """Names of the projections whose weights the run has."""
+    return list(dict.fromkeys(ds["synapse_projection"].values.astype(str).tolist()))
+
+
 def plastic_projection(ds: xr.Dataset, projection: str) -> str:
     """Return the name that a plastic projection has in the run.
 
@@ -85,7 +91,7 @@ def plastic_projection(ds: xr.Dataset, projection: str) -> str:
     ds : Dataset
         One run.
     projection : str
-        As in ``synapse_projection``; the pulvinar's name may be left out.
+        As in ``synapse_projection``; an end may be a role.
 
     Returns
     -------
@@ -96,24 +102,19 @@ def plastic_projection(ds: xr.Dataset, projection: str) -> str:
     AnalysisError
         If there is no such plastic projection.
     """
-    known = list(dict.fromkeys(ds["synapse_projection"].values.astype(str).tolist()))
-
-    def bare(name):
-        return tuple(part.split(".")[-1] if part.split(".")[0] not in ("V1", "V2") else part
-                     for part in name.split("->"))  # fmt: skip
-
-    alike = [n for n in known if n == projection] or [
-        n for n in known if bare(n) == bare(projection)
-    ]
-    if not alike:
+    known, name = plastic_projections(ds), projection
+    with suppress(schema.AnalysisError):
+        ends = (schema.population_name(ds, end) for end in projection.split("->"))
+        name = projection if projection in known else "->".join(ends)
+    if name not in known:
         raise schema.AnalysisError(
             f"no plastic projection '{projection}'{schema.nearest(projection, known)}"
         )
-    return alike[0]
+    return name
 
 
 def placed_synapses(
-    ds: xr.Dataset, projection: str = "V2.L6CT->TRC"
+    ds: xr.Dataset, projection: str = "predictor->relay"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the plastic synapses of a projection between cells that have a position.
 
@@ -122,7 +123,7 @@ def placed_synapses(
     ds : Dataset
         One run.
     projection : str
-        As in ``synapse_projection``; the pulvinar's name may be left out.
+        As in ``synapse_projection``; an end may be a role.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def placed_synapses(
 
 def classify_synapses(
     ds: xr.Dataset,
-    projection: str = "V2.L6CT->TRC",
+    projection: str = "predictor->relay",
     block: str | None = None,
     direction: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
@@ -159,7 +160,7 @@ def classify_synapses(
     ds : Dataset
         One run.
     projection : str
-        As in ``synapse_projection``; the pulvinar's name may be left out.
+        As in ``synapse_projection``; an end may be a role.
     block : str, optional
         Whose movement counts; default the first block that learns.
     direction : {1, -1}, optional

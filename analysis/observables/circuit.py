@@ -58,7 +58,7 @@ def _mean(values):
 
 
 @observable("Hz")
-def burst_rate(ds, population="V1.L5IB", max_isi_ms=10.0):
+def burst_rate(ds, population="driver", max_isi_ms=10.0):
     """Bursts per second of a cell, over the cycles in which it fires.
 
     A (cell, cycle) pair counts if the cell has at least one spike in the cycle; the value is the
@@ -71,7 +71,7 @@ def burst_rate(ds, population="V1.L5IB", max_isi_ms=10.0):
 
 
 @observable("1")
-def bursts_per_driven_cycle(ds, population="V1.L5IB", drive_min=0.0, max_isi_ms=10.0):
+def bursts_per_driven_cycle(ds, population="driver", drive_min=0.0, max_isi_ms=10.0):
     """Bursts per cycle of a cell whose channel is driven, silent cycles included."""
     cells, bursts, at, _, _ = _bursts(ds, population, max_isi_ms)
     driven = _driven(ds, cells, drive_min)
@@ -80,7 +80,7 @@ def bursts_per_driven_cycle(ds, population="V1.L5IB", drive_min=0.0, max_isi_ms=
 
 
 @observable("1")
-def burst_plus_fraction(ds, population="V1.L5IB", max_isi_ms=10.0):
+def burst_plus_fraction(ds, population="driver", max_isi_ms=10.0):
     """Share of burst onsets in the plus phase."""
     _, bursts, at, _, _ = _bursts(ds, population, max_isi_ms)
     start, plus = ds["cycle_start"].values, ds["plus_start"].values
@@ -89,7 +89,7 @@ def burst_plus_fraction(ds, population="V1.L5IB", max_isi_ms=10.0):
 
 @observable("1")
 def burst_vector_strength(
-    ds, population="V1.L5IB", driven=True, drive_min=0.0, max_isi_ms=10.0, min_bursts=10
+    ds, population="driver", driven=True, drive_min=0.0, max_isi_ms=10.0, min_bursts=10
 ):
     """Vector strength of burst onsets in the theta cycle.
 
@@ -106,21 +106,21 @@ def burst_vector_strength(
 
 
 @observable("ms")
-def burst_mean_time(ds, population="V1.L5IB", max_isi_ms=10.0):
+def burst_mean_time(ds, population="driver", max_isi_ms=10.0):
     """Circular mean time of burst onsets since the start of the cycle."""
     phases = theta.burst_phases(ds, population, max_isi_ms * 1e-3).values
     return theta.mean_phase(phases) / (2 * np.pi) * schema.cycle_length(ds) * 1e3
 
 
 @observable("1")
-def burst_spike_count(ds, population="V1.L5IB", max_isi_ms=10.0):
+def burst_spike_count(ds, population="driver", max_isi_ms=10.0):
     """Mean number of spikes in a burst."""
     _, bursts, at, _, _ = _bursts(ds, population, max_isi_ms)
     return _mean(bursts.n_spikes[at >= 0])
 
 
 @observable("1")
-def isolated_spike_fraction(ds, population="V1.L5IB", max_isi_ms=10.0):
+def isolated_spike_fraction(ds, population="driver", max_isi_ms=10.0):
     """Share of spikes outside bursts."""
     _, time, index, cycle = _cell_spikes(ds, population)
     return spikes.isolated_fraction(time, index, max_isi_ms * 1e-3, counted=cycle >= 0)
@@ -130,8 +130,8 @@ def isolated_spike_fraction(ds, population="V1.L5IB", max_isi_ms=10.0):
 
 
 @observable("1")
-def plus_pattern_r(ds, population="pulvinar.TRC", outcome="V1.L5IB", min_defined=0.5):
-    """Correlation of the TRC plus pattern with the V1 L5IB pattern of the same cycle.
+def plus_pattern_r(ds, population="relay", outcome="driver", min_defined=0.5):
+    """Correlation of the relay cells' plus pattern with the driver's pattern of the same cycle.
 
     Pearson over positions, mean over the cycles in which both patterns have variance; NaN if
     those are fewer than ``min_defined`` of all.
@@ -143,13 +143,13 @@ def plus_pattern_r(ds, population="pulvinar.TRC", outcome="V1.L5IB", min_defined
 @observable("1")
 def minus_pattern_r(
     ds,
-    population="pulvinar.TRC",
-    outcome="V1.L5IB",
+    population="relay",
+    outcome="driver",
     absolute=False,
     min_defined=0.5,
     silent=None,
 ):
-    """Correlation of the TRC minus pattern with the V1 L5IB pattern of the same cycle.
+    """Correlation of the relay cells' minus pattern with the driver's pattern of the same cycle.
 
     Mean over cycles as in `plus_pattern_r`; with ``absolute`` the absolute value of that mean.
     ``silent`` is what a minus phase without a spike counts as, where it should not be left out.
@@ -166,14 +166,14 @@ def minus_pattern_r(
 
 
 @observable("1")
-def stimulus_pattern_r(ds, population="V1.L5IB", phase="cycle", min_defined=0.5):
+def stimulus_pattern_r(ds, population="driver", phase="cycle", min_defined=0.5):
     """Correlation of a population's pattern with the stimulus of the same cycle."""
     stimulus = ds["stimulus"].transpose("cycle", "channel").values
     return _pattern_r(patterns.pattern(ds, population, phase), stimulus, min_defined)
 
 
 @observable("1")
-def shuffle_pattern_r(ds, population="pulvinar.TRC", outcome="V1.L5IB", phase="plus"):
+def shuffle_pattern_r(ds, population="relay", outcome="driver", phase="plus"):
     """Correlation of a pattern with the outcomes of all other cycles (chance)."""
     a, b = patterns.pattern(ds, population, phase), patterns.pattern(ds, outcome)
     return patterns.shuffle_correlation(a, b)
@@ -181,7 +181,7 @@ def shuffle_pattern_r(ds, population="pulvinar.TRC", outcome="V1.L5IB", phase="p
 
 @observable("1")
 def r_persist(
-    ds, outcome="V1.L5IB", min_defined=0.5, block=None, first=None, last=None, direction=None
+    ds, outcome="driver", min_defined=0.5, block=None, first=None, last=None, direction=None
 ):
     """Correlation of the outcome pattern with that of the cycle before.
 
@@ -190,8 +190,8 @@ def r_persist(
     positions that count for `r_pred`, where nothing to persist counts 0.
     """
     if block is not None:
-        if outcome != "V1.L5IB":
-            raise schema.AnalysisError("r_persist of a block is that of the outcome 'V1.L5IB'")
+        if outcome != "driver":
+            raise schema.AnalysisError("r_persist of a block is that of the driver")
         return _mean(scores.scored(ds, "r_persist", block, first, last, direction)[0])
     if any(part is not None for part in (first, last, direction)):
         raise schema.AnalysisError("r_persist: 'first', 'last' and 'direction' need a 'block'")
@@ -203,16 +203,14 @@ def r_persist(
 
 
 @observable("1")
-def previous_pattern_r(
-    ds, population="pulvinar.TRC", outcome="V1.L5IB", phase="minus", min_defined=0.5
-):
+def previous_pattern_r(ds, population="relay", outcome="driver", phase="minus", min_defined=0.5):
     """Correlation of a pattern with the outcome of the cycle before (a tail of the driver)."""
     now = patterns.pattern(ds, population, phase).values[1:]
     return _pattern_r(now, patterns.pattern(ds, outcome).values[:-1], min_defined)
 
 
 @observable("1")
-def undefined_pattern_fraction(ds, population="pulvinar.TRC", outcome="V1.L5IB", phase="plus"):
+def undefined_pattern_fraction(ds, population="relay", outcome="driver", phase="plus"):
     """Share of cycles in which the pattern correlation is undefined: no variance in one."""
     a, b = patterns.pattern(ds, population, phase), patterns.pattern(ds, outcome)
     _, n_defined, n_undefined = patterns.mean_correlation(a, b)
@@ -220,14 +218,14 @@ def undefined_pattern_fraction(ds, population="pulvinar.TRC", outcome="V1.L5IB",
 
 
 @observable("1")
-def decode_accuracy(ds, population="pulvinar.TRC", phase="plus"):
+def decode_accuracy(ds, population="relay", phase="plus"):
     """Share of cycles in which the most active position is the one driven most."""
     stimulus = ds["stimulus"].transpose("cycle", "channel").values
     return patterns.decode_accuracy(patterns.pattern(ds, population, phase), stimulus)
 
 
 @observable("1")
-def position_selectivity(ds, population="V1.L5IB", phase="cycle"):
+def position_selectivity(ds, population="driver", phase="cycle"):
     """Sparseness of a population's pattern over positions: 0 uniform, 1 one position.
 
     Mean over the cycles in which the population fires.
@@ -271,8 +269,8 @@ def population_rate_extreme(ds, cell_classes, extreme="max", area=None, block=No
 
 
 @observable("Hz")
-def idle_trc_rate(ds, population="pulvinar.TRC", driver="V1.L5IB"):
-    """Rate of the TRCs that have neither driver nor prediction.
+def idle_relay_rate(ds, population="relay", driver="driver"):
+    """Rate of the relay cells that have neither driver nor prediction.
 
     Over the (cell, cycle) pairs in which no driver cell of the same position fired in this cycle
     or the one before.
@@ -319,7 +317,7 @@ def stability(ds):
 
 
 @observable("1")
-def plus_minus_contrast(ds, population="pulvinar.TRC"):
+def plus_minus_contrast(ds, population="relay"):
     """Plus minus minus rate of a population over their sum."""
     minus, plus = phase_rate(ds, population, "minus"), phase_rate(ds, population, "plus")
     return (plus - minus) / (plus + minus) if plus + minus > 0 else np.nan
@@ -345,7 +343,7 @@ def synchrony(ds, population, bin_ms=10.0):
 
 
 @observable("Hz")
-def spectral_peak(ds, population="V1.L5IB", f_min=1.0, f_max=100.0, window_s=2.0):
+def spectral_peak(ds, population="driver", f_min=1.0, f_max=100.0, window_s=2.0):
     """Frequency of the largest peak in the spectrum of a population's rate."""
     signal = spectra.rate_signal(ds, population)
     return spectra.peak_frequency(spectra.spectrum(signal, window_s), f_min, f_max)
@@ -355,7 +353,7 @@ def spectral_peak(ds, population="V1.L5IB", f_min=1.0, f_max=100.0, window_s=2.0
 
 
 @observable("ms")
-def context_switch(ds, population=context.CONTEXT, block=None):
+def context_switch(ds, population="predictor", block=None):
     """When in the cycle the cells come to tell its own outcome instead of that before.
 
     See `analysis.measures.context.switch_time`; NaN if they do from the start, or never.
@@ -364,7 +362,7 @@ def context_switch(ds, population=context.CONTEXT, block=None):
 
 
 @observable("1")
-def context_fall(ds, population=context.CONTEXT, at_ms=190.0, block=None):
+def context_fall(ds, population="predictor", at_ms=190.0, block=None):
     """How far the cells have fallen by a time of the cycle, from late in the minus phase.
 
     One minus the rate around that time over the mean rate in the second half of the minus phase.

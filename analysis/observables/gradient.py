@@ -41,7 +41,7 @@ def _against(part, null):
 
 @observable("1")
 def gradient_cosine(
-    ds, block, projection="V2.L6CT->TRC", centred=False, window=WINDOW, slope="fitted", depth=6
+    ds, block, projection="predictor->relay", centred=False, window=WINDOW, slope="fitted", depth=6
 ):
     """Cosine of a projection's weight change in a block and minus the gradient of the error.
 
@@ -55,7 +55,13 @@ def gradient_cosine(
 
 @observable("1")
 def gradient_cosine_shuffled(
-    ds, block, projection="V2.L6CT->TRC", null="synapses", window=WINDOW, slope="fitted", depth=6
+    ds,
+    block,
+    projection="predictor->relay",
+    null="synapses",
+    window=WINDOW,
+    slope="fitted",
+    depth=6,
 ):
     """Mean of `gradient_cosine` when the gradient is permuted.
 
@@ -67,7 +73,13 @@ def gradient_cosine_shuffled(
 
 @observable("1")
 def gradient_z(
-    ds, block, projection="V2.L6CT->TRC", null="synapses", window=WINDOW, slope="fitted", depth=6
+    ds,
+    block,
+    projection="predictor->relay",
+    null="synapses",
+    window=WINDOW,
+    slope="fitted",
+    depth=6,
 ):
     """Give how far `gradient_cosine` lies above its null, in standard deviations of the null.
 
@@ -77,7 +89,7 @@ def gradient_z(
 
 
 @observable("1")
-def partial_coefficient(ds, block, projection="V2.L6CT->TRC", phase="plus"):
+def partial_coefficient(ds, block, projection="predictor->relay", phase="plus"):
     """Coefficient of a projection's weight change on source times target in a phase.
 
     See `analysis.measures.gradient.partial_coefficients`.

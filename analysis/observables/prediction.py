@@ -8,7 +8,6 @@ from analysis.data import schema
 from analysis.data.blocks import block_cycles, finite_mean
 from analysis.measures.baselines import PREDICTORS, baselines
 from analysis.measures.phases import (
-    POPULATION,
     members,
     position_patterns,
     seen_positions,
@@ -21,7 +20,7 @@ from analysis.observables.registry import observable
 
 @observable("1")
 def r_pred(ds, block, first=None, last=None, direction=None):
-    """Correlation of the TRC pattern late in the minus phase with the outcome of the cycle.
+    """Correlation of the relay cells' pattern late in the minus phase with the outcome.
 
     Mean over the cycles of the block whose outcome is defined; a silent minus pattern counts 0.
     """
@@ -155,7 +154,7 @@ def fixed_point_ratio(ds, block, large_hz=20.0, first=None, last=None, least=10)
     rate = {}
     for key in ("minus", "plus"):
         begin, end = windows[key]
-        count = position_patterns(ds, POPULATION, begin, end)[0, 0]
+        count = position_patterns(ds, "relay", begin, end)[0, 0]
         rate[key] = count / (end - begin)[:, None]
     active = seen_positions(ds, rate["plus"].shape[-1])[0, 0] & (rate["minus"] + rate["plus"] > 0)
     error, dw = (x[at][active[at]] for x in (rate["plus"] - rate["minus"], ds["dw"].values))
@@ -175,7 +174,7 @@ def false_site_fall(ds, block, happened=False, threshold=0.5, first=None, last=N
     fall is not regression to the mean. ``happened`` measures predicted positions with an outcome
     instead. NaN below ``least`` sites.
     """
-    at, n_cell = members(ds, POPULATION)
+    at, n_cell = members(ds, "relay")
     placed = np.flatnonzero(at >= 0)
     order = placed[np.argsort(at[placed], kind="stable")]
     rank = np.arange(order.size) - np.searchsorted(at[order], at[order], side="left")
@@ -191,7 +190,7 @@ def false_site_fall(ds, block, happened=False, threshold=0.5, first=None, last=N
         n += cycle.size
         for k, key in enumerate(("minus", "plus")):
             begin, end = windows[key]
-            count = position_patterns(ds, POPULATION, begin, end, cells)[0, 0]
+            count = position_patterns(ds, "relay", begin, end, cells)[0, 0]
             sums[k] += (count[cycle, position] / (end - begin)[cycle]).sum()
     return float(1 - sums[1] / sums[0]) if n >= least and sums[0] > 0 else np.nan
 

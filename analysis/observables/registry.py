@@ -1,7 +1,8 @@
 """The numbers that claims are about: one named function of a single run for each.
 
 A function registered here takes the Dataset of one run and keyword arguments from a run file, and
-returns a float in the unit it is registered with; NaN says that the run has no such number.
+returns a float in the unit it is registered with; NaN says that the run has no such number. Of a
+circuit the Dataset is about one prediction loop, see `analysis.data.schema.of_loop`.
 """
 
 from __future__ import annotations
@@ -45,16 +46,16 @@ class Observable:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """Names of the keyword arguments."""
-        return tuple(inspect.signature(self.function).parameters)[1:]
+        """Names of the keyword arguments; of a circuit, the loop that it is about is one."""
+        own = tuple(inspect.signature(self.function).parameters)[1:]
+        return (*own, "loop") if self.experiment == "circuit" else own
 
     @property
     def signature(self) -> tuple[str, ...]:
         """The keyword arguments, with their defaults."""
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
-        return tuple(
-            p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters
-        )
+        own = (p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)
+        return (*own, "loop=None") if self.experiment == "circuit" else tuple(own)
 
 
 #: Every observable by name.
@@ -112,7 +113,8 @@ def evaluate(ds: xr.Dataset, name: str, **arguments) -> float:
         One run.
     name : str
     **arguments
-        Of the observable.
+        Of the observable; of a circuit ``loop`` too, the name of the prediction loop that it is
+        about, by default the first.
 
     Returns
     -------
@@ -124,9 +126,11 @@ def evaluate(ds: xr.Dataset, name: str, **arguments) -> float:
     AnalysisError
         For an unknown observable, argument or population, or a variable that the run lacks.
     """
-    function = find(name, arguments).function
+    found = find(name, arguments)
+    if found.experiment == "circuit":
+        ds = schema.of_loop(ds, arguments.pop("loop", None))
     try:
-        return float(function(ds, **arguments))
+        return float(found.function(ds, **arguments))
     except KeyError as error:
         raise schema.AnalysisError(f"observable '{name}': no variable {error}") from None
 

@@ -21,7 +21,9 @@ def _class_weight(ds, block, projection, direction, of_block):
 
 
 @observable("1")
-def class_weight(ds, block, group="true", projection="V2.L6CT->TRC", direction=None, of_block=None):
+def class_weight(
+    ds, block, group="true", projection="predictor->relay", direction=None, of_block=None
+):
     """Mean weight, at the end of a block, of the synapses of a class: true, self, reverse, rest.
 
     Classes are those of the movement in ``of_block``, by default the same block; the block
@@ -33,7 +35,9 @@ def class_weight(ds, block, group="true", projection="V2.L6CT->TRC", direction=N
 
 
 @observable("1")
-def weight_ratio(ds, block, other="rest", projection="V2.L6CT->TRC", direction=None, of_block=None):
+def weight_ratio(
+    ds, block, other="rest", projection="predictor->relay", direction=None, of_block=None
+):
     """Mean weight of the synapses whose source predicts their target over that of the rest.
 
     At the end of a block; ``other`` may be another class than the rest.
@@ -45,7 +49,7 @@ def weight_ratio(ds, block, other="rest", projection="V2.L6CT->TRC", direction=N
 
 
 @observable("1")
-def old_weight_change(ds, block, reference, projection="V2.L6CT->TRC", direction=None):
+def old_weight_change(ds, block, reference, projection="predictor->relay", direction=None):
     """Relative change in a block of the weights that were right in another block before it.
 
     NaN if no weight changed: where nothing learns, no fall is to be seen, and no rise.

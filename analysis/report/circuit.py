@@ -45,22 +45,24 @@ def not_drawn(title: str, error: Exception) -> str:
     return note
 
 
-def _present(ds, wanted):
-    """Those of the wanted populations that the run has, by its own names."""
-    names, found = schema.population_names(ds), []
-    for name in wanted:
-        with suppress(schema.AnalysisError):
-            found.append(schema.resolve(name, names))
-    return found
+def _named(ds, *roles):
+    """Names of the populations that have the roles."""
+    return [schema.population_name(ds, role) for role in roles]
+
+
+def _present(ds, role):
+    with suppress(schema.AnalysisError):
+        return bool(_named(ds, role))
+    return False
 
 
 # --- figures of a circuit run --------------------------------------------------------------------
 
 
 def _circuit(ds):
-    figure = Figure(figsize=(11, 6.6))
+    figure = Figure(figsize=(11 + 7 * max(len(schema.loops(ds)) - 1, 0), 6.6))
     populations, projections = schema.population_table(ds), schema.projection_table(ds)
-    diagram.plot_circuit(populations, projections, figure.add_subplot())
+    diagram.plot_circuit(populations, projections, schema.loops(ds), figure.add_subplot())
     return figure
 
 
@@ -81,7 +83,9 @@ def _phase_rates(ds):
 
 
 def _burst_phases(ds):
-    names = [n for n in schema.population_names(ds) if n.endswith("L5IB")]
+    table = {row["name"]: row for row in schema.population_table(ds)}
+    (driver,) = _named(ds, "driver")
+    names = [n for n, row in table.items() if row["cell_class"] == table[driver]["cell_class"]]
     figure = Figure(figsize=(4.4 * len(names), 4.2))
     colours = circuit.population_colours(ds)
     axes = figure.subplots(1, len(names), subplot_kw={"projection": "polar"}, squeeze=False)[0]
@@ -93,9 +97,9 @@ def _burst_phases(ds):
 def _patterns(ds):
     figure = Figure(figsize=(11, 6.2))
     grid = figure.add_gridspec(2, 3, height_ratios=(2, 1.1))
-    minus = patterns.pattern(ds, "pulvinar.TRC", "minus")
-    plus = patterns.pattern(ds, "pulvinar.TRC", "plus")
-    outcome = patterns.pattern(ds, "V1.L5IB")
+    minus = patterns.pattern(ds, "relay", "minus")
+    plus = patterns.pattern(ds, "relay", "plus")
+    outcome = patterns.pattern(ds, "driver")
     stimulus = ds["stimulus"].transpose("cycle", "channel").assign_attrs(long_name="stimulus")
     top = float(np.nanmax([minus.max(), plus.max(), 1e-9]))
     for column, (image, v_max) in enumerate(((stimulus, None), (minus, top), (plus, top))):
@@ -103,10 +107,13 @@ def _patterns(ds):
         circuit.plot_pattern(image, v_max=v_max, ax=ax)
         if column:
             ax.set_ylabel("")
+    relay, driver = _named(ds, "relay", "driver")
     series = {
-        "plus TRC and V1 L5IB": patterns.pearson(plus.values, outcome.values),
-        "minus TRC and V1 L5IB": patterns.pearson(minus.values, outcome.values),
-        "plus TRC and V1 L5IB of other cycles": patterns.other_cycles(plus.values, outcome.values),
+        f"plus {relay} and {driver}": patterns.pearson(plus.values, outcome.values),
+        f"minus {relay} and {driver}": patterns.pearson(minus.values, outcome.values),
+        f"plus {relay} and {driver} of other cycles": patterns.other_cycles(
+            plus.values, outcome.values
+        ),
     }
     circuit.plot_pattern_correlation(series, figure.add_subplot(grid[1, :]))
     return figure
@@ -114,23 +121,28 @@ def _patterns(ds):
 
 def _context(ds):
     figure = Figure(figsize=(8, 2.8))
-    names = _present(ds, ("V1.L6CT", "V2.L6CT"))
-    for name, ax in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
-        circuit.plot_context(context.context_course(ds, name), ax)
+    courses = {}
+    with suppress(schema.AnalysisError):  # the area of the driver may have none
+        name = schema.beside(ds, "driver", "predictor")
+        courses[name] = context.context_course(ds, name)
+    courses[schema.population_name(ds, "predictor")] = context.context_course(ds)
+    axes = figure.subplots(1, len(courses), squeeze=False)[0]
+    for (name, course), ax in zip(courses.items(), axes, strict=True):
+        circuit.plot_context(course, ax)
         ax.set_title(name)
     return figure
 
 
 def _spectrum(ds):
     colours = circuit.population_colours(ds)
-    wanted = ("V1.L23", "V1.L5IB", "pulvinar.TRC", "V2.L6CT")
-    names = [n for n in schema.population_names(ds) if n in _present(ds, wanted)]
+    names = _named(ds, "driver", "relay", "predictor")
+    areas = [ds["area"].values[schema.cell_index(ds, "driver")[0]], schema.loop_of(ds)["cortex"]]
     curves = {n: spectra.spectrum(spectra.rate_signal(ds, n)) for n in names}
     figure = Figure(figsize=(10.5, 3.4))
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     circuit.plot_spectrum(curves, colours=colours, ax=left)
     try:
-        proxies = {f"{a} LFP proxy": spectra.lfp_proxy(ds, a) for a in ("V1", "V2")}
+        proxies = {f"{a} LFP proxy": spectra.lfp_proxy(ds, a) for a in areas}
     except schema.AnalysisError:
         figure.delaxes(right)
     else:
@@ -158,7 +170,7 @@ class _Plan:
     caption: str
     draw: Callable[[xr.Dataset], Figure]
     variables: tuple[str, ...] = ()
-    populations: tuple[str, ...] = ()
+    populations: tuple[str, ...] = ()  # roles; with some, it is about a loop
     attributes: tuple[str, ...] = ()
 
 
@@ -183,20 +195,21 @@ _PLANS = (
         variables=("rate",),
     ),
     _Plan(
-        "When L5IB cells burst",
+        "When drivers burst",
         "Share of burst onsets (at least two spikes, intervals of at most 10 ms) by theta phase, "
         "clockwise from the start of the cycle; plus phase shaded. The arrow is the mean vector, "
         "full radius of the histogram = vector strength 1.",
         _burst_phases,
-        populations=("V1.L5IB",),
+        populations=("driver",),
     ),
     _Plan(
-        "Prediction and outcome in the pulvinar",
-        "Stimulus, TRC pattern in the minus phase and in the plus phase, by channel and cycle; "
-        "below, Pearson correlation over channels with the V1 L5IB pattern of the same cycle.",
+        "Prediction and outcome",
+        "Stimulus, pattern of the relay cells in the minus and in the plus phase, by channel and "
+        "cycle; below, Pearson correlation over channels with the driver's pattern of the "
+        "same cycle.",
         _patterns,
         variables=("rate", "stimulus"),
-        populations=("V1.L5IB", "pulvinar.TRC"),
+        populations=("driver", "relay"),
     ),
     _Plan(
         "The mean theta cycle",
@@ -206,11 +219,12 @@ _PLANS = (
     ),
     _Plan(
         "When the context switches",
-        "Correlation of the layer 6 pattern with the L5IB pattern of its area in the cycle before "
-        "and in the cycle itself, in bins of 20 ms; grey, its rate. The arrow is where the context "
-        "switches: only what comes before it can be associated with the outcome of the cycle.",
+        "Correlation of the predictor's pattern with that of the drivers of its area in the cycle "
+        "before and in the cycle itself, in bins of 20 ms; grey, its rate. The arrow is where the "
+        "context switches: only what comes before it can be associated with the outcome of the "
+        "cycle.",
         _context,
-        populations=("V2.L6CT", "V2.L5IB"),
+        populations=("predictor", "driver"),
     ),
     _Plan(
         "Spectra",
@@ -218,6 +232,7 @@ _PLANS = (
         "AMPA and GABA-A currents onto the excitatory cells of an area (right), each relative to "
         "its sum up to 60 Hz.",
         _spectrum,
+        populations=("driver", "relay", "predictor"),
     ),
     _Plan(
         "Membrane potentials",
@@ -236,7 +251,7 @@ _COMPARED = (
     "isolated_spike_fraction",
     "plus_pattern_r",
     "minus_pattern_r",
-    "idle_trc_rate",
+    "idle_relay_rate",
 )
 
 
@@ -271,20 +286,30 @@ def circuit_sections(ds: xr.Dataset) -> list[Section]:
     Returns
     -------
     list of Section
+        What is about a prediction loop comes once for each loop.
     """
     sections = []
+    names = schema.loop_names(ds)
     for plan in _PLANS:
-        lacking = [f"variable '{v}'" for v in plan.variables if v not in ds]
-        lacking += [f"population '{p}'" for p in plan.populations if not _present(ds, (p,))]
-        lacking += [f"attribute '{a}'" for a in plan.attributes if a not in ds.attrs]
-        if not lacking and not ds.sizes["cycle"]:
-            lacking = ["cycle"]
-        if lacking:
-            sections.append(Section(plan.title, f"Not drawn: no {', no '.join(lacking)}."))
-            continue
-        try:
-            with circuit.style():
-                sections.append(Section(plan.title, plan.caption, plan.draw(ds)))
-        except Exception as error:
-            sections.append(Section(plan.title, not_drawn(plan.title, error)))
+        of_loops = names if plan.populations and len(names) > 1 else [None]
+        for name in of_loops:
+            title = plan.title if name is None else f"{name}: {plan.title}"
+            sections.append(_section(plan, title, schema.of_loop(ds, name)))
     return sections
+
+
+def _section(plan, title, ds):
+    lacking = [f"variable '{v}'" for v in plan.variables if v not in ds]
+    lacking += [f"population '{p}'" for p in plan.populations if not _present(ds, p)]
+    lacking += [f"attribute '{a}'" for a in plan.attributes if a not in ds.attrs]
+    if not lacking and not ds.sizes["cycle"]:
+        lacking = ["cycle"]
+    if lacking:
+        return Section(title, f"Not drawn: no {', no '.join(lacking)}.")
+    try:
+        with circuit.style():
+            return Section(title, plan.caption, plan.draw(ds))
+    except schema.AnalysisError as error:
+        return Section(title, f"Not drawn: {error}.")
+    except Exception as error:
+        return Section(title, not_drawn(title, error))

@@ -72,7 +72,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
         ),
         (
             "Weights before and after",
-            "From V2 L6CT to relay cells, mean over cells and seeds. Below, by offset within a "
+            "From predictor to relay cells, mean over cells and seeds. Below, by offset within a "
             "polarity: true synapses come from where the pattern was one cycle before, self from "
             f"the same position, reverse from where it would be on its way back.{of_first}",
             ("weight", "synapse_source", "synapse_projection"),

@@ -8,6 +8,8 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -137,6 +139,17 @@ def _is_circuit(ds):
     return ds is not None and "spike_time" in ds and "population" in ds
 
 
+def _loops(ds):
+    """Give the Dataset of each loop, and what to write before its titles."""
+    names = schema.loop_names(ds)
+    for name in names or [None]:
+        yield f"{name}: " if len(names) > 1 else "", schema.of_loop(ds, name)
+
+
+def _titled(of, sections):
+    return [replace(section, title=of + section.title) for section in sections]
+
+
 def write_report(
     ds: xr.Dataset | None,
     verdicts: list[dict],
@@ -171,15 +184,18 @@ def write_report(
     sections, shown_run, tables, headline = [], "", [], ""
     if ds is not None and _is_circuit(ds) and is_learning(ds):
         ds = ds if set(SCORES) <= set(ds.data_vars) else add_scores(ds)
-        headline = headline_of(ds)
-        sections += attempt("Learning", lambda: learning.sections(ds))
+        for of, one in _loops(ds):
+            headline += f"{of}{headline_of(one)} "
+            sections += _titled(of, attempt("Learning", partial(learning.sections, one)))
         sections += attempt("Constants", lambda: [constants_section(ds)])
     if ds is not None and _is_circuit(ds):
         runs = schema.runs(ds)
         condition, seed = runs[0]
         single = schema.select(ds, condition=condition, seed=seed)
         if ds.sizes.get("condition", 1) > 1:
-            sections += attempt("Conditions compared", lambda: _compared(ds))
+            for of, one in _loops(ds):
+                found = attempt("Conditions compared", partial(_compared, one))
+                sections += _titled(of, found)
         sections += circuit_sections(single)
         tables = list(_tables(single))
         if len(runs) > 1:
@@ -197,7 +213,7 @@ def write_report(
     nested = {k: v for k, v in run_info.items() if isinstance(v, Mapping)}
     page = environment.from_string(template).render(
         title=title,
-        headline=headline,
+        headline=headline.strip(),
         summary=judge.summary(verdicts),
         verdicts=[_VERDICT | v for v in verdicts],
         shown_run=shown_run,

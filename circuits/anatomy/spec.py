@@ -13,7 +13,7 @@ from cells.parameters import InputError, nearest
 from circuits.synapses.receptors import RECEPTORS
 from circuits.synapses.release import release_class
 
-__all__ = ["TOPOGRAPHIES", "CircuitSpec", "Loop", "Population", "Projection"]
+__all__ = ["ROLES", "TOPOGRAPHIES", "CircuitSpec", "Loop", "Population", "Projection"]
 
 
 # width of the Gaussian over positions; None: the same channel or position only
@@ -123,6 +123,10 @@ class Projection:
         return f"{self.source}->{self.target}{at}"
 
 
+#: Roles of populations in a prediction loop, which no population may be called.
+ROLES = ("relay", "driver", "predictor")
+
+
 @dataclass(frozen=True)
 class Loop:
     """A prediction loop: relay cells that are told what happens, and what will.
@@ -185,6 +189,15 @@ class CircuitSpec:
     def positions(self, name: str) -> int:
         """Return the number of positions in the area of a population."""
         return dict(self.areas).get(self.population(name).area, self.n_x)
+
+    @property
+    def readouts(self) -> tuple[str, ...]:
+        """Plastic projections onto relay cells of a loop, from cells of the predictor's class."""
+        pairs = {(self.population(loop.predictor).cell, loop.relay) for loop in self.loops}
+        return tuple(
+            p.name for p in self.projections
+            if p.plastic and (self.population(p.source).cell, p.target) in pairs
+        )  # fmt: skip
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``; InputError names the nearest."""

@@ -14,6 +14,7 @@ from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import MARKS, InputError, nearest
 from circuits.anatomy.folder import DEFAULT, Row, Tables, find_anatomy, read_tables
 from circuits.anatomy.spec import (
+    ROLES,
     TOPOGRAPHIES,
     CircuitSpec,
     Loop,
@@ -104,7 +105,7 @@ _PROJECTION = {
     "basis": (checked.text, True),
     "mark": (_one_of(MARKS, "mark"), True),
 }
-_LOOP = {key: (checked.text, True) for key in ("name", "relay", "driver", "predictor", "cortex")}
+_LOOP = {key: (checked.text, True) for key in ("name", *ROLES, "cortex")}
 
 
 def _in_unit(value, unit, where: str) -> float:
@@ -174,6 +175,8 @@ def _populations(tables: Tables, size: str, scale: float) -> tuple[Population, .
         for area in areas:
             changes = {"name": f"{area}.{row['name']}", "area": area} if area else {}
             population = Population(**{**row, **changes})
+            if population.name in ROLES:
+                raise InputError(f"{where}: name: '{population.name}' is a role in a loop")
             if population.name in found:
                 raise InputError(f"{where}: there is already a population '{population.name}'")
             found[population.name] = population
@@ -210,7 +213,7 @@ def _loops(tables: Tables, populations: Iterable[Population]) -> tuple[Loop, ...
     found: dict[str, Loop] = {}
     names, areas = [p.name for p in populations], [p.area for p in populations]
     for where, row in _checked_rows(tables.loops, _LOOP, tables):
-        for role in ("relay", "driver", "predictor"):
+        for role in ROLES:
             checked.one_of(row[role], names, f"{where}: {role}", "population")
         checked.one_of(row["cortex"], areas, f"{where}: cortex", "area")
         if row["name"] in found:

@@ -36,7 +36,7 @@ class _Version(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pulvinar",
-        description="A biophysical model of predictive learning in the V1 - V2 - pulvinar circuit.",
+        description="A biophysical model of predictive learning in cortex and pulvinar.",
     )
     parser.add_argument("--version", action=_Version, help="of the package, and the commit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import xarray as xr
@@ -107,6 +108,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "polarities": " ".join(spec.polarities),
             "populations": json.dumps(population_rows(spec)),
             "projections": json.dumps(projection_rows(spec)),
+            "loops": json.dumps([asdict(loop) for loop in spec.loops]),
             "run": json.dumps(run.document, default=str),
             **_synapses(run),
         },
@@ -205,13 +207,21 @@ def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict
             part = slice(begin[name], begin[name] + source.size)
             weight[c, s, :, part] = values
             ends[:, s, part] = source, target
-    silent = np.zeros_like(results[0].drive)
+    # a circuit with one loop needs no dim for it
+    loops = [loop.name for loop in run.conditions[0].spec.loops]
+    silent = np.zeros((len(loops), *results[0].drive.shape))
+    dw = stacked(silent if r.dw is None else r.dw for r in results)
+    loop_dims: tuple[str, ...] = ("condition", "seed", "loop", "cycle", "channel")
+    if len(loops) == 1:
+        dw, loop_dims = dw[:, :, 0], (*dims, "channel")
+    else:
+        coordinates["loop"] = loops
     variables |= {
         "weight": (("condition", "seed", "snapshot", "synapse"), weight, one),
         "synapse_source": (("seed", "synapse"), ends[0], one),
         "synapse_target": (("seed", "synapse"), ends[1], one),
         "dw": (
-            (*dims, "channel"), stacked(silent if r.dw is None else r.dw for r in results),
+            loop_dims, dw,
             one | {"long_name": "mean weight change onto the relay cells, by presynaptic spikes"},
         ),
     }  # fmt: skip

@@ -28,10 +28,11 @@ def check_criteria(run: Run) -> None:
     from analysis import observables
     from analysis.data import schema
 
-    names, blocks = [], []
+    names, blocks, loops = [], [], []
     if run.experiment == "circuit":
         names = [p.name for p in run.conditions[0].spec.populations]
         blocks = [block.name for block in run.conditions[0].blocks]
+        loops = [loop.name for loop in run.conditions[0].spec.loops]
     for criterion in run.criteria:
         where = f"{run.file}: criterion '{criterion['id']}'"
         arguments = criterion.get("args") or {}
@@ -41,8 +42,11 @@ def check_criteria(run: Run) -> None:
                 for key in ("population", "outcome", "driver"):
                     value = arguments.get(key, [])
                     for name in [value] if isinstance(value, str) else value:
-                        if not (key == "outcome" and name == "stimulus"):
+                        if (key, name) != ("outcome", "stimulus") and name not in schema.ROLES:
                             schema.resolve(name, names)
+                if "loop" in arguments and arguments["loop"] not in loops:
+                    known = schema.nearest(arguments["loop"], loops)
+                    raise schema.AnalysisError(f"args loop: no loop '{arguments['loop']}'{known}")
                 _check_block_names(found, arguments, blocks)
         except schema.AnalysisError as error:
             raise InputError(f"{where}: {error}") from None

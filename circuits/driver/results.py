@@ -36,9 +36,9 @@ class Result:
     weights : dict of str to (source, target, weight)
         By projection that learns: numbers of the cells (synapse,), and the weights at the start
         and at the end of each block, (snapshot, synapse).
-    dw : (cycle, channel) array or None
-        Mean weight change onto the relay cells of the channel, each synapse weighted by the spikes
-        of its source in the cycle.
+    dw : (loop, cycle, channel) array or None
+        Mean weight change onto the relay cells of a loop at the channel, each synapse weighted by
+        the spikes of its source in the cycle.
     """
 
     recording: Recording
@@ -98,9 +98,9 @@ def keep_weights(result: Result, condition: Condition, cycle: Cycle, arrays: Map
     n_neuron = len(cells.population)
     phases = np.array([cycle.plus, 1 - cycle.plus])[:, None] * cycle.length * 1e-3
     spikes = (segment(spike_time, spike_neuron, n_neuron, cycle) * phases).sum(1)
-    relay = {p.name for p in condition.spec.populations if p.cell == "TRC"}
+    relays = [loop.relay for loop in condition.spec.loops]
     at = np.cumsum([cycle.warmup, *(block.cycles for block in condition.blocks)])
-    shape = (cycle.count, condition.spec.channels)
+    shape = (len(relays), cycle.count, condition.spec.channels)
     change, total = np.zeros(shape), np.zeros(shape)
     joined = endpoints(condition.spec, condition.plan, arrays)
     for projection, (name, part, source, target) in joined.items():
@@ -109,13 +109,14 @@ def keep_weights(result: Result, condition: Condition, cycle: Cycle, arrays: Map
             raise DeviceError(f"{name}: weights of {len(noted)} times, not {cycle.total + 1}")
         noted = noted[:, part]
         result.weights[projection] = source, target, noted[at].astype(np.float32)
-        if cells.population[target[0]] not in relay:
+        if cells.population[target[0]] not in relays:
             continue
+        loop = relays.index(cells.population[target[0]])
         steps = np.diff(noted[cycle.warmup :], axis=0)
         channel = cells.position[target]
         for k in range(cycle.count):
             weight = spikes[k, source]
-            total[k] += np.bincount(channel, weight, shape[1])
-            change[k] += np.bincount(channel, weight * steps[k], shape[1])
+            total[loop, k] += np.bincount(channel, weight, shape[2])
+            change[loop, k] += np.bincount(channel, weight * steps[k], shape[2])
     result.dw = np.divide(change, total, out=np.zeros(shape), where=total > 0)
     result.recording.weights = {}

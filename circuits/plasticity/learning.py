@@ -45,7 +45,7 @@ class Learning:
     values : tuple of (str, float)
         Parameters of the rule that are changed, in the units of its table.
     projections : tuple of str
-        Names; ``*`` matches.
+        Names; ``*`` matches. Empty: the readouts of the prediction loops.
     efficacy : {"linear", "sigmoid"}
         From the learned weight to the conductance.
     rate : float
@@ -73,7 +73,7 @@ class Learning:
 
     rule: str = "kinase_ratio"
     values: tuple[tuple[str, float], ...] = ()
-    projections: tuple[str, ...] = ("*.L6CT->TRC",)
+    projections: tuple[str, ...] = ()
     efficacy: str = "linear"
     rate: float = 1.0
     gate: float | None = None
@@ -123,7 +123,12 @@ class Learning:
             For a name that matches none, or one that the anatomy does not call plastic.
         """
         found: set[int] = set()
-        for pattern in self.projections:
+        patterns = self.projections or spec.readouts
+        if not patterns:
+            raise InputError(
+                "projections: no loop of this anatomy has a plastic readout; name some"
+            )
+        for pattern in patterns:
             mine = {
                 k for k, p in enumerate(spec.projections) if fnmatch.fnmatchcase(p.name, pattern)
             }

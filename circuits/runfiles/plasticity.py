@@ -58,10 +58,8 @@ def learning_of(
     values["own"] = tuple(
         (name, tuple(_own(numbers, f"{where} own '{name}'"))) for name, numbers in own.items()
     )
-    names = table.get("projections", list(default.projections))
-    if not isinstance(names, list | tuple) or not names:
-        raise InputError(f"{where} projections: expected a list of names, found {names!r}")
-    values["projections"] = tuple(checked.text(name, f"{where} projections") for name in names)
+    if "projections" in table:
+        values["projections"] = checked.names(table["projections"], f"{where} projections")
     parameters = rule(values["rule"]).table
     changed = []
     here = f"{where} values"

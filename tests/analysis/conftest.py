@@ -7,14 +7,13 @@ import pytest
 import xarray as xr
 
 from analysis.data import schema
-from tests.analysis.learner import learner, lesioned, rivals  # noqa: F401
+from tests.analysis.learner import LOOPS, learner, lesioned, rivals  # noqa: F401
 
 P = 16
 LENGTH, MINUS = 0.2, 0.1
 COLOURS = {
     "L4": "#56B4E9", "L23": "#0072B2", "L5IB": "#D55E00", "L5RS": "#E69F00", "L6CT": "#009E73",
     "PV": "#7F7F7F", "PVD": "#A0A0A0", "SST": "#8C6D4F", "TRC": "#CC79A7", "TRN": "#5D4A66",
-    "LGN": "#000000", "THETA": "#4D4D4D", "MATRIX": "#B8860B",
 }  # fmt: skip
 PER_POSITION = {"L4": 3, "L23": 3, "L5IB": 4, "L5RS": 2, "L6CT": 4}
 
@@ -25,16 +24,18 @@ def populations():
         for name, k in PER_POSITION.items():
             layer = {"L4": "4", "L23": "2/3", "L6CT": "6"}.get(name, "5")
             rows.append((f"{area}.{name}", area, layer, name, k * P, True))
-        rows.append((f"{area}.PV", area, "2-4", "PV", 16, False))
+        rows.append((f"{area}.PV", area, "2/3-4", "PV", 16, False))
         rows.append((f"{area}.PVD", area, "5-6", "PVD", 8, False))
         rows.append((f"{area}.SST", area, "5", "SST", 12, False))
     rows.append(("pulvinar.TRC", "pulvinar", "core", "TRC", 3 * P, True))
     rows.append(("pulvinar.TRN", "pulvinar", "TRN", "TRN", 16, False))
-    rows.append(("LGN", "LGN", "", "LGN", 2 * P, True))
-    rows.append(("THETA", "THETA", "", "THETA", 8, True))
-    rows.append(("MATRIX", "MATRIX", "", "MATRIX", 8, True))
+    rows.append(("LGN", "LGN", "relay", "input", 2 * P, True))
+    rows.append(("THETA", "pacing", "theta", "input", 8, True))
+    rows.append(("MATRIX", "pacing", "matrix", "input", 8, True))
     keys = ("name", "area", "layer", "cell_class", "n", "excitatory")
-    return [dict(zip(keys, r, strict=True)) | {"colour": COLOURS[r[3]]} for r in rows]
+    return [
+        dict(zip(keys, r, strict=True)) | {"colour": COLOURS.get(r[3], "#4D4D4D")} for r in rows
+    ]
 
 
 def projections():
@@ -102,7 +103,7 @@ def make_run(seed=1, n_cycle=24, warmup=2, jitter=8e-3, onset=0.03, background=2
               for key in ("area", "layer", "cell_class")}  # fmt: skip
     labels["population"] = np.repeat([r["name"] for r in rows], [r["n"] for r in rows])
     position = np.concatenate(
-        [np.arange(r["n"]) % P if r["cell_class"] in (*PER_POSITION, "TRC", "LGN")
+        [np.arange(r["n"]) % P if r["cell_class"] in (*PER_POSITION, "TRC") or r["name"] == "LGN"
          else np.full(r["n"], -1) for r in rows]
     )  # fmt: skip
     n = position.size
@@ -165,6 +166,7 @@ def make_run(seed=1, n_cycle=24, warmup=2, jitter=8e-3, onset=0.03, background=2
             "cycle_length_s": LENGTH,
             "populations": json.dumps(rows),
             "projections": json.dumps(projections()),
+            "loops": LOOPS,
             "run": json.dumps({"name": "synthetic", "seed": seed}),
         },
     )  # fmt: skip

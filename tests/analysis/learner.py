@@ -26,6 +26,10 @@ LABELS = {"V1.L5IB": ("V1", "5", "L5IB"), "V2.L6CT": ("V2", "6", "L6CT"),
           "pulvinar.TRC": ("pulvinar", "core", "TRC")}  # fmt: skip
 
 
+LOOPS = json.dumps([{"name": "pulvinar", "relay": "pulvinar.TRC", "driver": "V1.L5IB",
+                     "predictor": "V2.L6CT", "cortex": "V2"}])  # fmt: skip
+
+
 JUMP_EVERY = 8
 
 
@@ -131,9 +135,9 @@ def make_learner(seed=1, quality=None, ring=True, step=STEP, blocks=BLOCKS, sile
             "block": names,
             "cycle_block": ("cycle", block_of),
             "snapshot": ["start", *names],
-            "synapse_projection": ("synapse", np.full(source.size, "V2.L6CT->TRC")),
+            "synapse_projection": ("synapse", np.full(source.size, "V2.L6CT->pulvinar.TRC")),
         },
-        attrs={"cycle_length_s": LENGTH, "n_x": N_X, "polarities": "on",
+        attrs={"cycle_length_s": LENGTH, "n_x": N_X, "polarities": "on", "loops": LOOPS,
                "run": json.dumps(document)},
     )  # fmt: skip
 

@@ -1,9 +1,12 @@
 """Who may import whom: read from the sources, so that imports within functions count too."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from circuits.anatomy.tables import load_circuit
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cells", "circuits", "analysis")
@@ -120,3 +123,35 @@ def test_no_module_is_imported_in_a_circle():
         for module in free:
             del left[module]
     assert left == {}
+
+
+def _texts(tree):
+    """Give the strings of a module that are no docstrings."""
+    holders = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
+    first = [n.body[0] for n in holders if n.body]
+    documents = {id(n.value) for n in first if isinstance(n, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in documents:
+                yield node.value
+
+
+def test_no_area_population_or_cell_is_named_outside_the_tables():
+    spec = load_circuit(anatomy="v1_v2_v4")
+    parts = {part for p in spec.populations for part in (*p.name.split("."), p.area, p.cell)}
+    # the package itself is called like the nucleus, and an input is a kind of population
+    parts -= {"pulvinar", "pacing", "input"}
+    named = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, sorted(parts)))})(?!\w)")
+    found = [
+        f"{path.relative_to(ROOT)}: {text!r}"
+        for package in ("analysis", "circuits")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        # what results of before left unsaid
+        if path != ROOT / "analysis" / "data" / "versions.py"
+        for text in _texts(ast.parse(path.read_text()))
+        if named.search(text)
+    ]
+    # the table of its relay cells
+    assert found == ["circuits/stimuli/lgn.py: 'LGN'"]

@@ -143,7 +143,7 @@ def test_the_population_table_falls_back_on_the_cells(circuit):
     table = schema.population_table(circuit.drop_attrs().assign_attrs(cycle_length_s=LENGTH))
     described = schema.population_table(circuit)
     assert [r["name"] for r in table] == [r["name"] for r in described]
-    assert [r["excitatory"] for r in table] == [r["excitatory"] for r in described]
+    assert all(r["excitatory"] and r["colour"] is None for r in table)
     assert [r["n"] for r in table] == [r["n"] for r in described]
 
 

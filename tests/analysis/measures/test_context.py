@@ -14,7 +14,10 @@ def run():
     """L6CT cells that tell the position of the cycle before, 50 to 78 ms after the start."""
     learner = make_learner()
     names = learner["population"].values.astype(str)
-    return learner.assign_coords(population=("neuron", np.char.replace(names, "V1.", "V2.")))
+    learner.attrs["loops"] = learner.attrs["loops"].replace("V1.", "V2.")
+    areas = np.where(names == "V1.L5IB", "V2", learner["area"].values)
+    names = np.char.replace(names, "V1.", "V2.")
+    return learner.assign_coords(population=("neuron", names), area=("neuron", areas))
 
 
 def test_a_context_of_the_cycle_before_is_found_where_it_is(run):

@@ -13,6 +13,8 @@ from tests.analysis.learner import make_learner
 
 LENGTH, MINUS, WINDOW, DELAY = 0.2, 0.1, 0.06, 0.01
 N_BEFORE, N_CYCLE = 5, 40
+LOOPS = json.dumps([{"name": "TRC", "relay": "TRC", "driver": "V1.L5IB", "predictor": "V2.L6CT",
+                     "cortex": "V2"}])  # fmt: skip
 CELLS = {"V2.L23": 9, "V2.L5IB": 8, "V2.L6CT": 9, "V1.L6CT": 6, "TRC": 7}
 # conductance (nS) of each projection, so that they count unequally
 SCALES = {"V2.L6CT->TRC": 2.0, "V1.L6CT->TRC": 0.5, "V2.L6CT->V2.L6CT": 0.15,
@@ -136,7 +138,7 @@ def run_of(trains, pairs, first, last):
             "synapse_projection": ("synapse", np.repeat(list(SCALES), [
                 pairs[n][0].size for n in SCALES])),
         },
-        attrs={"cycle_length_s": LENGTH, "projections": json.dumps(projections)},
+        attrs={"cycle_length_s": LENGTH, "loops": LOOPS, "projections": json.dumps(projections)},
     ))  # fmt: skip
 
 

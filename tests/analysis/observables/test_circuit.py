@@ -143,7 +143,7 @@ def test_idle_relay_cells_are_those_without_a_driver_in_two_cycles(circuit):
         now = neuron[(time >= t - 1e-9) & (time < t + 0.2 - 1e-9)]
         spikes += np.isin(now, idle).sum()
         pairs += len(idle)
-    assert value(circuit, "idle_trc_rate") == pytest.approx(spikes / pairs / 0.2)
+    assert value(circuit, "idle_relay_rate") == pytest.approx(spikes / pairs / 0.2)
 
 
 def test_the_fastest_cell_is_found_and_inputs_are_left_out(circuit):
@@ -222,10 +222,10 @@ def test_many_observables_take_every_run_out_once(many, monkeypatch):
     taken = []
     select = schema.select
     monkeypatch.setattr(schema, "select", lambda *a: taken.append(a[1:]) or select(*a))
-    names = ("burst_rate", "plus_pattern_r", "r_pred", "idle_trc_rate")
+    names = ("burst_rate", "plus_pattern_r", "r_pred", "idle_relay_rate")
     found = observables.all_by_condition(many.drop_vars("stimulus"), names)
     assert len(taken) == len(set(taken)) == 4
-    left = ("burst_rate", "plus_pattern_r", "idle_trc_rate")  # r_pred needs a block
+    left = ("burst_rate", "plus_pattern_r", "idle_relay_rate")  # r_pred needs a block
     assert [a.attrs["long_name"] for a in found] == [name.replace("_", " ") for name in left]
     for values, name in zip(found, left, strict=True):
         assert values.identical(observables.by_condition(many, name))

@@ -53,7 +53,10 @@ def test_conditions_that_learn_by_one_rule_are_no_rivals(rivals, lesioned):
 def test_cosines_with_the_gradient_are_shown_beside_their_nulls(rivals):
     cosines = gradients.gradient_cosines(rivals)
     columns, rows = gradients.gradient_table(cosines)
-    assert [row[:2] for row in rows] == [["kinase", "V2.L6CT->TRC"], ["STDP", "V2.L6CT->TRC"]]
+    assert [row[:2] for row in rows] == [
+        ["kinase", "V2.L6CT->pulvinar.TRC"],
+        ["STDP", "V2.L6CT->pulvinar.TRC"],
+    ]
     for row in rows:
         cell = dict(zip(columns[:7], row[:7], strict=True))
         runs = [schema.select(rivals, s, row[0]) for s in (1, 2)]
@@ -67,7 +70,7 @@ def test_cosines_with_the_gradient_are_shown_beside_their_nulls(rivals):
         assert min(value(run, "gradient_z", block="training", null="targets") for run in runs) > 4
     one = schema.select(rivals, 1, "kinase")
     _, alone = gradients.gradient_table(gradients.gradient_cosines(one))
-    assert [row[0] for row in alone] == ["V2.L6CT->TRC"]
+    assert [row[0] for row in alone] == ["V2.L6CT->pulvinar.TRC"]
 
 
 def test_a_page_with_five_blocks_and_rivals(rivals):

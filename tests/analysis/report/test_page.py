@@ -124,7 +124,10 @@ def test_the_same_figure_gives_the_same_page(circuit, tmp_path):
     for name in ("a", "b"):
         figure = Figure()
         diagram.plot_circuit(
-            schema.population_table(circuit), schema.projection_table(circuit), figure.add_subplot()
+            schema.population_table(circuit),
+            schema.projection_table(circuit),
+            schema.loops(circuit),
+            figure.add_subplot(),
         )
         extra = [("Circuit", "as vectors", figure)]
         path = write_report(None, [], RUN, tmp_path / name, extra_sections=extra)
@@ -170,10 +173,11 @@ def test_every_figure_draws_on_the_axis_it_is_given(circuit):
 def test_the_diagram_shows_every_population_once_and_apart(circuit):
     populations, projections = schema.population_table(circuit), schema.projection_table(circuit)
     ax = Figure().add_subplot()
-    diagram.plot_circuit(populations, projections, ax=ax)
+    diagram.plot_circuit(populations, projections, schema.loops(circuit), ax=ax)
     written = [t.get_text() for t in ax.texts]
     assert sum(t.startswith("n = ") for t in written) == len(populations)
-    places = list(diagram.layout(populations).values())
+    found = diagram.layout(populations, schema.loops(circuit), projections)
+    places = list(found.places.values())
     for i, (x, y) in enumerate(places):
         for u, v in places[i + 1 :]:
             assert abs(x - u) > 1.06 or abs(y - v) > 0.5
@@ -196,15 +200,21 @@ def test_arrows_of_the_diagram_come_from_the_tables(circuit):
     assert len(diagram.merge_projections(populations, unknown)) == len(arrows)
 
 
-def test_the_diagram_stands_a_third_area_and_unknown_classes(circuit):
+def test_the_diagram_stands_a_third_area_a_second_nucleus_and_unknown_classes(circuit):
     populations = schema.population_table(circuit)
     more = [
-        {"name": f"V4.{c}", "area": "V4", "cell_class": c, "n": 1, "excitatory": c != "NGF"}
-        for c in ("L23", "L4", "NGF", "odd")
-    ]
-    places = diagram.layout(populations + more)
-    assert len(set(places.values())) == len(populations) + 4
-    diagram.plot_circuit(populations + more, [], ax=Figure().add_subplot())
+        {"name": f"{area}.{c}", "area": area, "layer": layer, "cell_class": c, "n": 1,
+         "excitatory": c != "NGF"}
+        for area, layer, c in (("V4", "2/3", "L23"), ("V4", "4", "L4"), ("V4", "1", "NGF"),
+                               ("V4", "", "odd"), ("P2", "relay", "TRC"), ("P2", "TRN", "TRN"))
+    ]  # fmt: skip
+    loops = [*schema.loops(circuit), {"relay": "P2.TRC"}]
+    found = diagram.layout(populations + more, loops)
+    assert len(set(found.places.values())) == len(populations) + 6
+    assert (found.cortical, found.nuclei) == (("V1", "V2", "V4"), ("pulvinar", "P2"))
+    x = {name: found.places[name][0] for name in ("V1.L23", "pulvinar.TRC", "V2.L23", "P2.TRC")}
+    assert list(x.values()) == sorted(x.values()) and x["P2.TRC"] < found.places["V4.L23"][0]
+    diagram.plot_circuit(populations + more, [], loops, ax=Figure().add_subplot())
 
 
 def test_a_depressing_synapse_within_an_area_is_no_driver():

@@ -107,7 +107,7 @@ def test_weight_change_of_a_position_is_weighted_by_presynaptic_spikes(small):
             mine = np.flatnonzero(cells.position[target] == position)
             n = np.array([(in_cycle == cells.index[source[k]]).sum() for k in mine])
             change = w[cycle + 2, mine] - w[cycle + 1, mine]
-            assert result.dw[cycle, position] == pytest.approx((n * change).sum() / n.sum())
+            assert result.dw[0, cycle, position] == pytest.approx((n * change).sum() / n.sum())
 
 
 def test_folder_of_a_learning_run_is_complete(folder):
