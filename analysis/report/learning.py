@@ -95,7 +95,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             lambda: _gradients(ds),
         ),
     ]
-    result = []
+    result: list[tuple[str, str, Figure | None, tuple | None]] = []
     for title, caption, needs, draw in plans:
         lacking = [name for name in needs if name not in ds]
         if lacking:

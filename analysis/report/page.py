@@ -15,7 +15,6 @@ from pathlib import Path
 
 import jinja2
 import xarray as xr
-from matplotlib.figure import Figure
 
 from analysis.data import schema
 from analysis.figures.circuit import style
@@ -59,10 +58,14 @@ def _shown(section: Section) -> dict:
     return shown
 
 
+def _section(one: Section | tuple) -> Section:
+    return one if isinstance(one, Section) else Section(*one)
+
+
 def attempt(title: str, draw: Callable[[], Iterable]) -> list[Section]:
     """Return the sections that a function gives, or a note if it fails."""
     try:
-        return [s if isinstance(s, Section) else Section(*s) for s in draw()]
+        return [_section(one) for one in draw()]
     except Exception as error:
         return [Section(title, not_drawn(title, error))]
 
@@ -155,7 +158,7 @@ def write_report(
     verdicts: list[dict],
     run_info: Mapping,
     path: Path | str,
-    extra_sections: Iterable[tuple[str, str, Figure]] = (),
+    extra_sections: Iterable[Section | tuple] = (),
 ) -> Path:
     """Write the report of a run as one HTML file that needs nothing else.
 
@@ -202,7 +205,7 @@ def write_report(
             what = [f"condition '{condition}'"] if condition is not None else []
             what += [f"seed {seed}"] if seed is not None else []
             shown_run = f"Figures show {', '.join(what)}; the verdicts are over all runs."
-    sections += [e if isinstance(e, Section) else Section(*e) for e in extra_sections]
+    sections += [_section(one) for one in extra_sections]
     title = str(run_info.get("title") or run_info.get("name") or "Run")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

@@ -88,18 +88,19 @@ def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path
     matplotlib.use("Agg")
     from analysis.report import page
 
-    extra = []
+    extra: list = []
+    shown: xr.Dataset | None = ds
     if info.get("experiment") == "synapse":
         from analysis.report.synapse import figures
 
         extra = page.attempt("Bench", partial(figures, ds))
-        ds = None
+        shown = None
     elif info.get("experiment") == "rate":
         from analysis.report.rates import sections
 
         extra = page.attempt("Networks", partial(sections, ds))
-        ds = None
-    return page.write_report(ds, verdicts, info, path, extra)
+        shown = None
+    return page.write_report(shown, verdicts, info, path, extra)
 
 
 def rebuild_report(folder: Path | str) -> Path:

@@ -69,7 +69,9 @@ def check_draws(spec: CircuitSpec, plan: Plan, learning: Learning | None, where:
                     f" nearest valid: {near:g} ms"
                 )
             _check_spread(delivered, p.delay, p.delay_sd, f"{here} delay_sd", " ms")
-    for number in learning.chosen(spec) if learning is not None else ():
+    if learning is None:
+        return
+    for number in learning.chosen(spec):
         name = spec.projections[number].name
         own = learning.of(name)
         here = f"{where} [plasticity] '{name}' start_sd"

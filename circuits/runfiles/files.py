@@ -8,6 +8,7 @@ from pathlib import Path
 
 from circuits.anatomy.folder import anatomies, anatomy_chain
 from circuits.runfiles.model import Condition
+from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["used_files"]
 
@@ -35,7 +36,9 @@ def used_files(conditions: Iterable[Condition], anatomy: Path) -> dict[str, str]
     for condition in conditions:
         shown = [condition.stimulus, *(block.stimulus for block in condition.blocks)]
         if condition.manipulated is not None:
-            shown += [m.shown for m in condition.manipulated.stimulus if m.shown is not None]
+            shown += [
+                m.shown for m in condition.manipulated.stimulus if isinstance(m.shown, Stimulus)
+            ]
         found |= {stimulus.path for stimulus in shown if stimulus.path}
         if condition.trained is not None:
             found.add(str(Path(condition.trained.folder) / "result.nc"))
