@@ -7,7 +7,6 @@ import pytest
 import xarray as xr
 
 from analysis.observables import by_condition, evaluate
-from cells.parameters import InputError
 from circuits.driver.report import rebuild_report
 from circuits.driver.run import run_file
 
@@ -169,32 +168,3 @@ label = { start_s = -4.0, length_s = 0.3 }
     # one of two classes is a cell's own; of 300 ms each, they fill 1.8 s
     assert n.sel(condition="no feedback") == 6 > n.sel(condition="plateaus") > 1
     assert "When the plateau comes" in (folder / "report.html").read_text()
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ('kind = "trainings"', ": unknown kind 'trainings'"),
-        ('rule = { name = "chll" }', "rule 'chll'"),
-        ('rule = { name = "chl", sied = 2 }', "sied"),
-        ('task = { name = "digit" }', "digit"),
-        ("network = { hidden = [0] }", "0 is below 1"),
-        ('kind = "depth"\ntraining = { lr = [1.0] }', "one for each"),
-        ('kind = "readout"\nlabel = { start_s = 9.0 }', "within the blanks"),
-        ('device = "cpp"', "device"),
-        ('condition = [{ name = "a", rul = 1 }]', "rul"),
-        ('criteria = [{ id = "a", claim = "b", observable = "r_pred", min = 0 }]', "observable"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_told_in_one_line(tmp_path, text, line):
-    with pytest.raises(InputError) as error:
-        done(tmp_path, text)
-    assert line in str(error.value) and not set("\n") & set(str(error.value))
-    assert "::" not in str(error.value)
-    assert not (tmp_path / "out").exists()
-
-
-def test_options_that_mean_nothing_are_refused(tmp_path):
-    for option in ({"size": "tiny"}, {"cycles": 3}, {"replicas": 2}):
-        with pytest.raises(InputError, match=f"--{next(iter(option))}"):
-            done(tmp_path, "", **option)
