@@ -163,4 +163,5 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
         )
     }  # fmt: skip
     ds = xr.Dataset({k: (*v, {"units": "1"}) for k, v in variables.items()}, {"seed": list(seeds)})
-    return ds.assign_coords(source=list(SOURCES))
+    epochs = np.arange(1, tables["training"]["epochs"] + 1)
+    return ds.assign_coords(source=list(SOURCES), epoch=epochs)

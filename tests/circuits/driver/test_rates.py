@@ -90,7 +90,18 @@ network = { width = 8, depths = [1, 2] }
 training = { epochs = 1, lr = [1.0, 2.0] }
 rule = { name = "predictive_coding", skip = 1 }
 gradient = { patterns = 30 }
+[[condition]]
+name = "predictive coding"
+[[condition]]
+name = "targets"
+rule = { name = "difference_target_propagation" }
 ''', folder="depth")  # fmt: skip
+    energy = ds["energy"].isel(condition=0, depth=1, seed=0).values
+    ratio = by_condition(ds.isel(condition=[0]), "rate_energy_ratio", hidden=2)
+    assert float(ratio[0, 0]) == pytest.approx(np.log10(energy[2] / energy[0]))
+    targets = ds.sel(condition="targets")
+    # at the output the target is the way to the outcome itself
+    np.testing.assert_allclose(targets["cosine_feedforward"].sel(depth=1, layer=2), 1)
     assert ds["needs"].isel(condition=0, depth=0, seed=0).values.tolist() == [1, 1, 0, 0]
     page = (folder / "report.html").read_text()
     assert page.count("<img") == 2 and "Not drawn" not in page
@@ -120,6 +131,11 @@ kind = "prediction"
 stimulus = { cycles = 60, test_cycles = 16 }
 training = { epochs = 4, batch = 1, lr = 0.5 }
 rule = { name = "generec" }
+[[condition]]
+name = "longer"
+[[condition]]
+name = "shorter"
+training = { epochs = 2 }
 ''')  # fmt: skip
     r = {s: by_condition(ds, "rate_prediction", source=s) for s in ds["source"].values}
     assert (r["shift"] > 0.9).all()  # what is predictable is what moves on
@@ -164,6 +180,11 @@ label = { start_s = -4.0, length_s = 0.3 }
     assert first.sel(condition="plateaus") > 0.7
     # seconds before there is anything to read a plateau makes no difference
     assert abs(first - before).sel(condition="plateau at -4 s") < 0.15
+    new, old = (
+        by_condition(ds, "readout_accuracy", stage=s).mean("seed").sel(condition="plateaus")
+        for s in ("reversed", "old labels")
+    )
+    assert new + old == 1 and new > old
     n = by_condition(ds, "readout_plateaus").mean("seed")
     # one of two classes is a cell's own; of 300 ms each, they fill 1.8 s
     assert n.sel(condition="no feedback") == 6 > n.sel(condition="plateaus") > 1

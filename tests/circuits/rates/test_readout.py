@@ -36,6 +36,23 @@ def test_a_plateau_needs_the_label_and_drive_and_makes_the_change():
     assert late > 1.5  # what is there at the plateau gains most
 
 
+def test_a_cell_that_was_hardly_active_loses():
+    cells, rates, label = trial(slice(85, 99))
+    rates[0, :, 0] *= 0.15
+    watch(cells, rates, label)
+    weak, strong = cells.weights[0, :, 0]
+    assert weak < 1 < strong
+
+
+def test_traces_keep_their_times():
+    course = watch_course(*trial(slice(85, 99)))
+    fall = course.eligibility[149, 0, 1] / course.eligibility[99, 0, 1]
+    assert fall == pytest.approx(np.exp(-1000 / 1664.1), rel=1e-6)
+    # the plateau of 300 ms starts at step 85 and is over 15 steps later
+    fall = course.signal[120, 0, 0] / course.signal[100, 0, 0]
+    assert fall == pytest.approx(np.exp(-400 / 437), rel=1e-6)
+
+
 def test_feedback_inhibition_spaces_plateaus():
     counts = [
         watch_course(*trial(slice(0, 100), inhibition=i)).plateaus.item() for i in (0.0, 10.0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from brian2.units import ms
+from scipy.special import expit
 
 from circuits.plasticity.rules.kinase import kinase
 from circuits.rates.frameworks import framework
@@ -146,6 +147,17 @@ def test_recirculation_follows_the_gradient_when_the_ways_are_transposed():
     true = backprop(loop, x, x).weights
     assert cosine(change.back[0], true[1]) > 0.9
     assert cosine(change.weights[0], true[0]) > 0.5
+
+
+def test_recirculation_by_hand():
+    net = Network([np.full((1, 1, 1), 0.5)], [np.zeros((1, 1, 1))],
+                  [np.full((1, 1, 1), -1.0)], [np.zeros((1, 1, 1))])  # fmt: skip
+    change = framework("recirculation").estimate(net, np.full((1, 1, 1), 0.8), None, None)
+    hidden = expit(0.5 * 0.8)
+    seen = 0.75 * 0.8 + 0.25 * expit(-hidden)
+    again = 0.75 * hidden + 0.25 * expit(0.5 * seen)
+    assert change.weights[0].item() == pytest.approx(seen * (hidden - again))
+    assert change.back[0].item() == pytest.approx(hidden * (0.8 - seen))
 
 
 def values(**changed):

@@ -9,6 +9,8 @@ from circuits.rates.network import Draws, Network, draw
 from circuits.rates.phases import falls_short, mirrored, settled_gradient
 from circuits.rates.rules import chl, generec, midpoint, symmetric
 from circuits.rates.settle import CLAMPED, settle
+from circuits.rates.tasks import Task
+from circuits.rates.train import Training, train
 
 SEEDS = (1, 2, 3)
 
@@ -96,6 +98,30 @@ def test_an_outcome_that_falls_short_takes_nothing_from_what_rises():
     np.testing.assert_allclose(falls_short(minus, target, 0.75), [[[0.2, 1.0]]])
     np.testing.assert_array_equal(falls_short(minus, target, 1.0), target)
     np.testing.assert_allclose(mirrored(minus, np.array([[[0.7, 0.5]]])), [[[0.9, 0.0]]])
+
+
+def test_feedback_that_follows_the_weights_becomes_their_transpose():
+    net = draw((6, 5, 3), SEEDS, back="learned")
+    x, target = patterns(6, 3)
+    task = Task(x, target, x, target, classes=False)
+    gap = [np.abs(net.back[1] - np.swapaxes(net.weights[1], 1, 2)).max()]
+    train(net, framework("chl"), task, Training(epochs=150, batch=0, lr=1.0, decay=0.02), SEEDS)
+    gap.append(np.abs(net.back[1] - np.swapaxes(net.weights[1], 1, 2)).max())
+    assert gap[1] < 0.1 * gap[0]
+    assert np.abs(net.weights[1]).max() > 0.1
+
+
+def test_a_network_that_is_right_stops_learning():
+    x, target = patterns(6, 3)
+    net, rule = draw((6, 8, 3), SEEDS), framework("backprop")
+    task = Task(x, np.round(target), x, target, classes=False)
+    options = {"batch": 0, "lr": 8.0, "until": True}
+    epochs = train(net, rule, task, Training(epochs=2000, **options), SEEDS)["epochs"]
+    assert (epochs < 2000).all() and len(set(epochs)) > 1
+    alone = draw((6, 8, 3), SEEDS[:1])
+    first = Task(x[:1], task.target[:1], x[:1], x[:1], classes=False)
+    train(alone, rule, first, Training(epochs=int(epochs[0]), **options), SEEDS[:1])
+    np.testing.assert_allclose(net.weights[0][:1], alone.weights[0])
 
 
 def test_each_seed_is_alone():
