@@ -5,15 +5,22 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from cells.parameters import InputError
 from circuits.anatomy.topography import sees
 from circuits.engine.arrays import cells_of, projection_parts
 from circuits.engine.equations import COURSES, ONE, column
 from circuits.manipulations.model import Course, Manipulation, Timeline
-from circuits.runfiles.model import BIN_MS, Condition, Cycle
+from circuits.runfiles.model import BIN_MS, Condition, Cycle, Run
 from circuits.stimuli.lgn import lgn_table
 from circuits.stimuli.render import PLACES, places_of, render
 
-__all__ = ["paced_otherwise", "put_courses", "shown_instead", "timeline_of"]
+__all__ = [
+    "check_manipulations",
+    "paced_otherwise",
+    "put_courses",
+    "shown_instead",
+    "timeline_of",
+]
 
 
 def timeline_of(condition: Condition, cycle: Cycle) -> Timeline:
@@ -24,6 +31,25 @@ def timeline_of(condition: Condition, cycle: Cycle) -> Timeline:
         learns += [block.learn > 0 and condition.learning is not None] * block.cycles
     rest = cycle.total - len(blocks)
     return Timeline((*blocks, *[""] * rest), (*learns, *[False] * rest), cycle.warmup, cycle.bins)
+
+
+def check_manipulations(run: Run) -> None:
+    """Raise, before anything runs, if a manipulation is on at no time in any condition.
+
+    Raises
+    ------
+    InputError
+    """
+    on: dict[Manipulation, bool] = {}
+    for condition in run.conditions:
+        change, timeline = condition.manipulated, timeline_of(condition, run.cycle)
+        if change is not None:
+            for one in (*(c.of for c in change.courses), *change.pacing, *change.stimulus):
+                on[one] = on.get(one, False) or bool(one.when.in_bins(timeline).any())
+    for one, ever in on.items():
+        if not ever:
+            raise InputError(f"{run.file}: manipulation '{one.what}' of '{one.target}' is never on:"
+                             f" look at its 'when'")  # fmt: skip
 
 
 def put_courses(arrays: dict, condition: Condition, cycle: Cycle, seed: int) -> None:

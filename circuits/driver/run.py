@@ -16,6 +16,7 @@ from analysis.data.versions import SCHEMA
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
 from circuits.driver import checkpoint, store
+from circuits.driver.courses import check_manipulations
 from circuits.driver.dataset import population_rows, projection_rows
 from circuits.driver.inputs import check_weights
 from circuits.driver.memory import check_memory
@@ -101,6 +102,7 @@ def run_file(
         check_memory(run, jobs)
         check_compiler(run)
         check_weights(run)
+        check_manipulations(run)
     check_criteria(run)
     progress = progress or Progress()
     names = [c.name for c in run.conditions]

@@ -134,6 +134,14 @@ def _when(table, common: Common, where: str) -> When:
     phase = tuple(checked.number(p, f"{where} phase") for p in phase)
     if not 0 <= phase[0] < phase[1] <= 1:
         raise InputError(f"{where} phase: {list(phase)} is no part of [0, 1]")
+    near = [round(p * common.cycle.bins) / common.cycle.bins for p in phase]
+    if max(abs(p - n) for p, n in zip(phase, near, strict=True)) > 1e-3 or near[0] == near[1]:
+        at_least = near if near[0] < near[1] else [near[0], near[0] + 1 / common.cycle.bins]
+        raise InputError(
+            f"{where} phase: {list(phase)} does not begin and end on a step of {BIN_MS:g} ms;"
+            f" nearest valid: [{', '.join(f'{n:.4g}' for n in at_least)}]"
+        )
+    phase = tuple(near)
     during = checked.one_of(table.get("during", "all"), DURING, f"{where} during:", "part")
     every = checked.whole(table.get("every", 1), 1, f"{where} every")
     return When(tuple(block), cycles, every, phase, during)

@@ -163,7 +163,8 @@ def merged(base: Mapping, own: Mapping, where: str) -> dict:
         For messages.
     """
     settings = {key: copy.deepcopy(base[key]) for key in AGAIN}
-    settings["plasticity"] = settings["plasticity"] or ({} if "plasticity" in own else None)
+    if settings["plasticity"] is None and "plasticity" in own:
+        settings["plasticity"] = {}
     if _other_rule(settings["plasticity"], own.get("plasticity")):
         settings["plasticity"].pop("values", None)
     for key in AGAIN:

@@ -7,6 +7,7 @@ import pytest
 
 from cells.parameters import InputError
 from circuits.anatomy.tables import load_circuit
+from circuits.driver.courses import check_manipulations
 from circuits.driver.inputs import drawn
 from circuits.driver.simulate import simulate_copies
 from circuits.engine import devices
@@ -212,6 +213,14 @@ def test_shuffled_synapses_keep_the_degrees_of_both_sides():
         ('what = "silence", target = "TRC", positions = [99]', "99 is none"),
         ('what = "silence", target = "TRC", when = { cycles = [90, 95] }', "none of 0 to 49"),
         ('what = "silence", target = "TRC", when = { phase = [0.5, 0.2] }', "no part of [0, 1]"),
+        (
+            'what = "omit", target = "stimulus", when = { phase = [0.33, 0.5] }',
+            "valid: [0.325, 0.5]",
+        ),
+        (
+            'what = "omit", target = "stimulus", when = { phase = [0.5, 0.51] }',
+            "valid: [0.5, 0.525]",
+        ),
         ('what = "silence", target = "TRC", when = { block = "x" }', "unknown block 'x'"),
         ('what = "silence", target = "TRC", when = { durring = "test" }', "did you mean 'during'"),
         ('what = "shuffle", target = "TRN->TRC", when = { every = 2 }', "whole run"),
@@ -222,6 +231,13 @@ def test_mistakes_are_told_in_one_line(write, row, wanted):
         resolve(write(f"manipulation = [ {{ {row} }} ]", HEAD))
     line = str(caught.value)
     assert wanted in line and "\n" not in line and "manipulation 1" in line
+
+
+def test_what_is_never_on_is_told_before_anything_runs(write):
+    row = "manipulation = [ { what = 'silence', target = 'TRC', when = { during = 'training' } } ]"
+    with pytest.raises(InputError, match=r"'silence' of 'TRC' is never on: look at its 'when'"):
+        check_manipulations(resolve(write(row, HEAD)))
+    check_manipulations(resolve(write(f"{row}\n[plasticity]\n", HEAD)))
 
 
 HEAD = 'experiment = "circuit"\nname = "small"\n'

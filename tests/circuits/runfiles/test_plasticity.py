@@ -4,6 +4,7 @@ import pytest
 
 from cells.parameters import InputError
 from circuits.driver.report import check_criteria
+from circuits.plasticity.learning import Learning
 from circuits.runfiles.resolve import resolve
 from tests.circuits.learning_runs import BASE, BLOCKS, PLASTICITY
 
@@ -229,3 +230,10 @@ def test_weights_before_the_first_block_can_be_judged(write):
     text = "[[criteria]]\nid='i'\nclaim='c'\nobservable='weight_ratio'\nmin=0\n"
     text += "args = { block = 'start', of_block = 'training' }\n"
     check_criteria(resolve(write(PLASTICITY + BLOCKS + text)))
+
+
+def test_an_empty_table_learns_as_its_defaults_say(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text('experiment = "circuit"\n[plasticity]\n')
+    (only,) = resolve(path).conditions
+    assert only.learning == Learning()
