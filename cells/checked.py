@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from brian2 import Quantity
+from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import get_dimensions, have_same_dimensions
 
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
@@ -19,6 +19,7 @@ __all__ = [
     "fits",
     "flag",
     "keys",
+    "milliseconds",
     "names",
     "number",
     "one_of",
@@ -137,6 +138,11 @@ def physical(value, unit, where: str) -> Quantity:
     if not np.isfinite(np.asarray(value)).all():
         raise InputError(f"{where}: {value!r} is not finite")
     return value
+
+
+def milliseconds(value, where: str) -> float:
+    """Return a time that has its unit, in ms."""
+    return float(physical(value, ms, where) / ms)
 
 
 def fits(n_bytes: float, where: str) -> None:

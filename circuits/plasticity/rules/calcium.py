@@ -16,6 +16,7 @@ import numpy as np
 from brian2.units import Quantity, ms
 from scipy.special import erf
 
+from cells.checked import milliseconds
 from cells.parameters import InputError, nearest
 from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, tables
@@ -115,7 +116,7 @@ class CalciumRule(Rule):
             ``w`` is the efficacy rho, soft-bounded by construction; without the cubic term and
             the noise that make it bistable, which act over hours.
         """
-        per_step = lr * float(step / ms) / self._ms("tau")
+        per_step = lr * milliseconds(step, "step") / self._ms("tau")
         space = {
             f"tau_{tag}": self.table["tau_Ca"],
             f"jump_pre_{tag}": self._value("C_pre"),

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from brian2.units import Quantity, ms
 
+from cells.checked import milliseconds
 from cells.parameters import InputError
 from circuits.plasticity.rules.rule import BrianCode, learning_rate, soft_bounded
 from circuits.plasticity.rules.trains import POST, PRE, SpikeTrains
@@ -131,11 +132,9 @@ class TraceIntegral:
         BrianCode
             Trace ``k`` less its decaying start is ``k_<tag>``.
         """
-        if not 0 <= float(gate / ms) < float(cycle / ms):
-            raise InputError(
-                f"gate at {float(gate / ms):g} ms lies outside the cycle of "
-                f"{float(cycle / ms):g} ms"
-            )
+        gate_ms, cycle_ms = milliseconds(gate, "gate"), milliseconds(cycle, "cycle")
+        if not 0 <= gate_ms < cycle_ms:
+            raise InputError(f"gate at {gate_ms:g} ms lies outside the cycle of {cycle_ms:g} ms")
         space: dict = {f"cycle_{tag}": cycle, f"gate_{tag}": gate, f"gain_{tag}": gain}
         model = f"w : 1\ntotal_{tag} : 1\nread_{tag} : second\n"
         level = {}

@@ -25,6 +25,7 @@ from types import MappingProxyType
 import numpy as np
 from brian2.units import Quantity, ms
 
+from cells.checked import milliseconds
 from cells.parameters import InputError, nearest
 from circuits.plasticity.rules.cascade import impulse_weights, step_matrices
 from circuits.plasticity.rules.registry import register
@@ -143,9 +144,9 @@ class KinaseRule(Rule):
         if form == "exact":
             return self._exact(trains)[1:]
         if form == "clock":
-            return self._clock(trains, 0.1 if step is None else float(step / ms))
+            return self._clock(trains, 0.1 if step is None else milliseconds(step, "step"))
         if form == "binned":
-            return self._binned(trains, 10.0 if step is None else float(step / ms))
+            return self._binned(trains, 10.0 if step is None else milliseconds(step, "step"))
         raise InputError(f"form '{form}'{nearest(form, FORMS)}")
 
     def _exact(self, trains):
@@ -406,8 +407,8 @@ class KinaseRule(Rule):
         InputError
             For a gate outside the cycle or off the bins, or the latch in the binned form.
         """
-        cycle_ms, bin_ms = float(cycle / ms), float(bin / ms)
-        gate_ms = self.gate_at(cycle_ms) if gate is None else float(gate / ms)
+        cycle_ms, bin_ms = milliseconds(cycle, "cycle"), milliseconds(bin, "bin")
+        gate_ms = self.gate_at(cycle_ms) if gate is None else milliseconds(gate, "gate")
         if self.gated and not 0 <= gate_ms < cycle_ms:
             raise InputError(f"gate at {gate_ms:g} ms lies outside the cycle of {cycle_ms:g} ms")
         if form not in FORMS:

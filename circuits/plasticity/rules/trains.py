@@ -8,6 +8,7 @@ import numpy as np
 from brian2.units import Quantity, ms
 from brian2.units.fundamentalunits import have_same_dimensions
 
+from cells.checked import milliseconds
 from cells.parameters import InputError
 
 __all__ = ["GATE", "POST", "PRE", "SpikeTrains", "spike_trains", "window_trains"]
@@ -122,8 +123,8 @@ def spike_trains(pre, post, *, duration, gate=None, plateau=None, sweeps=1, peri
         plateau = np.asarray(plateau / ms, dtype=float)
         plateau = plateau[None] if plateau.ndim == 2 else plateau
         n = max(n, plateau.shape[0])
-    duration = float(duration / ms)
-    period = duration if period is None else float(period / ms)
+    duration = milliseconds(duration, "duration")
+    period = duration if period is None else milliseconds(period, "period")
     for what, times in (("pre", pre), ("post", post), ("gate", gate)):
         if (times[np.isfinite(times)] > duration).any():
             raise InputError(f"{what}: a time lies beyond the duration of {duration:g} ms")
