@@ -1,5 +1,8 @@
 """Folders of an anatomy: what extends what, groups, steps, sizes, loops, and mistakes."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from cells.parameters import InputError
@@ -28,6 +31,13 @@ def test_a_third_area_is_a_step(third_area):
         assert name in joined
     assert [loop.relay for loop in small.loops] == ["TRC", "TRC2"]
     assert small.population("TRC2").area == "second nucleus"
+
+
+def test_the_example_of_the_readme_is_an_anatomy(tmp_path):
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(# my_areas/areas.toml.*?)```", readme, re.DOTALL)
+    (tmp_path / "areas.toml").write_text(example)
+    assert [loop.name for loop in load_circuit(anatomy=tmp_path).loops] == ["TRC", "TRC2"]
 
 
 def test_what_a_row_lacks_for_a_size_is_that_of_the_reference(third_area):

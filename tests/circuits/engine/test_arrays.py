@@ -1,5 +1,7 @@
 """Numbers of a run: wiring as the tables say, streams that do not disturb one another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -55,6 +57,19 @@ def test_every_cell_has_its_place_once(spec):
             assert (np.bincount(here, minlength=spec.channels) == p.cells).all()
         else:
             assert (here == -1).all()
+
+
+def test_areas_of_other_sizes_are_wired_where_they_see_the_same(spec):
+    coarse = replace(spec, areas=(("V2", 4),)).with_projection("V2.L6CT->TRC", indegree=40)
+    plan = make_plan(coarse, bins=40, bin_ms=5)
+    arrays = draw_arrays(coarse, plan, seed=5, cycle_ms=200)
+    cells = cells_of(coarse)
+    fine, half = (cells.position[cells.population == f"V{k}.L23"] for k in (1, 2))
+    assert len(half) == len(fine) / 2 and set(half.tolist()) == set(range(1, 16, 2))
+    names = [p.name for p in coarse.projections]
+    source, target, *_ = synapses_of(coarse, plan, arrays, names.index("V1.L23->V2.L23"))
+    # two positions of V1 lie in one of V2, which the Dataset places at the second of them
+    assert set(half[target] - fine[source]) == {0, 1}
 
 
 def test_in_degrees_sources_and_selves(spec, plan, arrays):
