@@ -168,7 +168,12 @@ def _populations(tables: Tables, size: str, scale: float) -> tuple[Population, .
     for where, row in population_rows(tables):
         areas = row.pop("areas", [None])
         cells = _of_size(row["cells"], size, tables, f"{where}: cells")
-        row["cells"] = max(1, round(cells * scale))
+        row["cells"] = round(cells * scale)
+        if row["cells"] < 1 or abs(cells * scale - row["cells"]) > 1e-9 * row["cells"]:
+            raise InputError(
+                f"scale {scale:g}: '{row['name']}' would have {cells * scale:g} cells, not a whole"
+                f" number; nearest valid: {max(1, round(scale))}"
+            )
         if row["cell"] != "input":
             cell = cell_class(row["cell"])
             row = {"colour": cell.colour, "meaning": cell.meaning} | row

@@ -110,6 +110,7 @@ MISTAKES = {
     "cycles without end": (
         "[cycle]\ncount = 1000000000000\n", (), ("1000000000005 cycles", "GB of memory", "free"),
     ),
+    "parts of cells": ("scale = 1.3\n", (), ("scale 1.3", "cells", "nearest valid: 1")),
     "circuit without end": ("scale = 1e9\n", (), ("scale 1e+09", "GB of memory")),
     "circuit beyond all numbers": ("scale = 1e300\n", (), ("scale 1e+300", "GB of memory")),
     "positions without end": (
