@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.data import schema
+from cells.parameters import InputError
 from circuits.driver.dataset import to_dataset
 from circuits.driver.inputs import arrays_of
+from circuits.driver.progress import Progress
 from circuits.driver.report import rebuild_report
 from circuits.driver.results import Result, segment
 from circuits.driver.run import run_file
@@ -212,6 +214,22 @@ def test_what_a_run_depends_on_is_that_of_its_start(path, tmp_path, canned, monk
     assert "commit" not in now[0] and "g++" not in now[1]
     assert len(info["commit"]) == 40 and "g++" in info["versions"]
     assert schema.load(folder).attrs["commit"].startswith(info["commit"])
+
+
+def test_a_folder_with_another_run_is_replaced_if_asked_for(path, tmp_path, canned, monkeypatch):
+    monkeypatch.setattr("circuits.driver.report.write_report", lambda *_: None)
+    notes = []
+    monkeypatch.setattr(Progress, "note", lambda self, text: notes.append(text))
+    options = {"device": "numpy", "jobs": 1, "out": tmp_path / "r"}
+    run_file(path, **options)
+    assert not [note for note in notes if "replaces" in note]
+    run_file(path, **options)  # the same again
+    assert len([note for note in notes if "replaces the run of" in note]) == 1
+    with pytest.raises(InputError, match="holds another run, 'small' of "):
+        run_file(path, seeds=[9], **options)
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["seeds"] == [3, 4]
+    run_file(path, seeds=[9], replace=True, **options)
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["seeds"] == [9]
 
 
 def test_a_name_with_dollars_is_drawn_as_it_is(tmp_path, canned):

@@ -71,6 +71,18 @@ def test_a_program_without_one_of_its_parts_is_built_anew(program, tmp_path, par
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
+def test_a_program_that_may_not_be_read_is_told(program, monkeypatch):
+    """Of another user, in a cache that is shared."""
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    home = program("home")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(InputError, match=r"home: may not be read; set PULVINAR_CACHE"):
+        machine.is_complete(home)
+
+
 def test_of_two_that_build_the_first_stays(program):
     home = program("home")
     machine.put_in_place(program("home.new"), home, machine.is_complete)
