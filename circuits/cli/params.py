@@ -22,6 +22,7 @@ _TABLES = (
     "circuits/plasticity",
     "circuits/plasticity/rules/tables",
     "circuits/plasticity/detailed/tables",
+    "circuits/rates/tables",
 )
 
 # what the numbers of the anatomy tables mean

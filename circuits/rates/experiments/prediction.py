@@ -22,7 +22,17 @@ from circuits.stimuli.lgn import lgn_table
 from circuits.stimuli.render import sequence
 from circuits.stimuli.stimulus import DIRECTIONS, Stimulus
 
-__all__ = ["SOURCES", "TABLES", "check", "pairs", "ridge", "run", "shifted", "shown"]
+__all__ = [
+    "SOURCES",
+    "TABLES",
+    "check",
+    "moving_task",
+    "pairs",
+    "ridge",
+    "run",
+    "shifted",
+    "shown",
+]
 
 TABLES = {
     "stimulus": {"direction": "forward", "step": 2, "sweep": 8, "n_x": 8, "cycles": 240,
@@ -73,6 +83,14 @@ def pairs(block: Mapping, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     cycles = np.flatnonzero(age >= frames)
     seen = [block["rate"][cycles - back] for back in range(1, frames + 1)]
     return np.concatenate(seen, axis=1), block["rate"][cycles], cycles
+
+
+def moving_task(blocks: Sequence, frames: int):
+    """Return the task of the training blocks, and the pairs of both blocks of each seed."""
+    every = [[pairs(block, frames) for block in both] for both in blocks]
+    n = min(len(p[0][0]) for p in every)  # sweeps may end earlier at the edge of a photograph
+    x, target = (np.stack([p[0][k][:n] for p in every]) for k in (0, 1))
+    return Task(x, target, x, target, classes=False), every
 
 
 def shifted(last: np.ndarray, step: int, n_x: int) -> np.ndarray:
@@ -129,10 +147,8 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """
     own, rule = tables["stimulus"], rule_of(tables["rule"])
     blocks = [shown(own, seed) for seed in seeds]
-    every = [[pairs(block, own["frames"]) for block in both] for both in blocks]
-    n = min(len(p[0][0]) for p in every)  # sweeps may end earlier at the edge of a photograph
-    x, target = (np.stack([p[0][k][:n] for p in every]) for k in (0, 1))
-    given = Task(x, target, x, target, classes=False)
+    given, every = moving_task(blocks, own["frames"])
+    x, target = given.x, given.target
     hidden = tables["network"]["hidden"]
     net = draw((x.shape[-1], *hidden, target.shape[-1]), seeds,
                feedback=tables["network"]["feedback"])  # fmt: skip

@@ -9,19 +9,20 @@ is shown again, with other noise and no label. Another trial with the labels exc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
 from cells import checked
 from cells.parameters import InputError
-from circuits.rates.experiments.prediction import pairs, ridge, shown
+from circuits.rates.experiments.prediction import moving_task, pairs, ridge, shown
 from circuits.rates.experiments.training import rule_of
-from circuits.rates.frameworks import framework, tables
-from circuits.rates.network import Draws, draw, forward
+from circuits.rates.frameworks import Framework, framework, tables
+from circuits.rates.network import Draws, Network, draw, forward
 from circuits.rates.readout import Readout, competing, kinase_step, watch
 from circuits.rates.settle import settle
-from circuits.rates.tasks import Task
 from circuits.rates.train import Training, train
 
 __all__ = ["LEARNERS", "READERS", "STAGES", "TABLES", "check", "run"]
@@ -81,15 +82,6 @@ def _movies(own: Mapping, label: Mapping, seed: int) -> np.ndarray:
     return np.stack([block["rate"][s : s + n] for s in whole[: label["classes"]]])
 
 
-def _seen(net, rule, movies, noise, draws, active) -> np.ndarray:
-    """Return what the output cells read of one noisy showing, (seed, class, cycle, n)."""
-    n_seed, n_class, n_cycle, n_channel = movies.shape
-    drive = np.clip(movies + noise * draws.normal(n_class, n_cycle, n_channel), 0, 1)
-    flat = drive.reshape(n_seed, -1, n_channel)
-    rates = settle(net, flat, steps=60) if rule.settles else forward(net, flat)
-    return competing(rates[1], active).reshape(n_seed, n_class, n_cycle, -1)
-
-
 def _trial(cells, seen, given, label, kinase) -> np.ndarray:
     """Show each class once with its label, ``given`` (class,); return plateaus of each cell."""
     n_seed, n_class, n_cycle, n = seen.shape
@@ -135,7 +127,7 @@ def _ridge(seen, given, penalty) -> list[np.ndarray]:
     return [ridge(s.reshape(-1, s.shape[-1]), target, penalty) for s in seen]
 
 
-def _predicted(net, rule, blocks, own) -> np.ndarray:
+def _predicted(net, rule, blocks) -> np.ndarray:
     """Return the mean correlation of prediction and outcome on the unseen photograph, (seed,)."""
     found = []
     for k, both in enumerate(blocks):
@@ -146,6 +138,64 @@ def _predicted(net, rule, blocks, own) -> np.ndarray:
         seen = size > 0  # an empty part of the photograph has no pattern to predict
         found.append(((both[0] * both[1]).sum(axis=1)[seen] / size[seen]).mean())
     return np.array(found)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Output cells, the network they read, and what is shown to it.
+
+    Attributes
+    ----------
+    net : Network
+    rule : Framework
+    cells : Readout
+    movies : (seed, class, cycle, channel) array
+    noise : float
+        S.d., of the drive.
+    draws : Draws
+    shows : int
+        Presentations of a test.
+    """
+
+    net: Network
+    rule: Framework
+    cells: Readout
+    movies: np.ndarray
+    noise: float
+    draws: Draws
+    shows: int
+
+    def shown(self) -> np.ndarray:
+        """Return what the cells read of one noisy showing, (seed, class, cycle, n)."""
+        n_seed, *shape = self.movies.shape
+        drive = np.clip(self.movies + self.noise * self.draws.normal(*shape), 0, 1)
+        flat = drive.reshape(n_seed, -1, shape[-1])
+        rates = settle(self.net, flat, steps=60) if self.rule.settles else forward(self.net, flat)
+        kept = competing(rates[1], self.cells.values["active"])
+        return kept.reshape(n_seed, *shape[:2], -1)
+
+    def scores(self, truths: Sequence[np.ndarray], weights) -> np.ndarray:
+        """Return shares of classes read, (reader, truth, seed); ``weights`` are those of ridge."""
+        found: list[list] = [[] for _ in READERS]
+        for _ in range(self.shows):
+            seen = self.shown()
+            groups = _groups(self.cells, seen, self.movies.shape[1])
+            relative = groups - groups.mean(axis=1, keepdims=True)
+            read = (groups, relative, _ridge_scores(weights, seen))
+            for kept, one in zip(found, read, strict=True):
+                kept.append([(one.argmax(axis=-1) == truth).mean(axis=1) for truth in truths])
+        return np.mean(found, axis=1)
+
+
+def _reader(tables_: Mapping, net: Network, rule: Framework, seeds) -> _Reader:
+    own, label = tables_["stimulus"], tables_["label"]
+    movies = np.stack([_movies(own, label, seed) for seed in seeds])
+    draws = Draws(seeds, 11)
+    values = {p.name: p.value for p in tables("readout")["readout"].parameters} | tables_["cells"]
+    shape = (tables_["network"]["hidden"], label["classes"] * label["cells"])
+    cells = Readout(0.5 + draws.uniform(*shape), values)
+    shows = tables_["test"]["presentations"]
+    return _Reader(net, rule, cells, movies, own["noise"], draws, shows)
 
 
 def run(tables_: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
@@ -163,54 +213,35 @@ def run(tables_: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     -------
     Dataset
         ``accuracy`` (seed, stage, reader): share of the presentations that are taken for what they
-        are, by `READERS`; ``plateaus``
-        (seed): of a labelled cell in one trial; ``r_pred`` (seed, part): correlation of the
-        network's prediction with the outcome before the labelled trial and after the slow learning
-        that follows it; ``start`` (seed), of a label after that of its movie, s.
+        are, by `READERS`; ``plateaus`` (seed): of a cell in one trial; ``r_pred`` (seed, part):
+        correlation of the network's prediction with the outcome before the labelled trial and after
+        the slow learning that follows it; ``start`` (seed), of a label after that of its movie, s.
     """
     own, label, rule = tables_["stimulus"], tables_["label"], rule_of(tables_["rule"])
     sweep = {**own, "direction": "forward", "sweep": 8, "test_cycles": 60}
     blocks = [shown(sweep, seed) for seed in seeds]
-    trained = [pairs(b[0], 1) for b in blocks]
-    n = min(len(p[0]) for p in trained)
-    x, target = (np.stack([p[k][:n] for p in trained]) for k in (0, 1))
-    task = Task(x, target, x, target, classes=False)
-    net = draw((x.shape[-1], tables_["network"]["hidden"], target.shape[-1]), seeds,
+    task, _ = moving_task(blocks, 1)
+    net = draw((task.x.shape[-1], tables_["network"]["hidden"], task.target.shape[-1]), seeds,
                feedback=tables_["network"]["feedback"])  # fmt: skip
-    train(net, rule, task, Training(**tables_["training"]), seeds)
-    movies = np.stack([_movies(own, label, seed) for seed in seeds])
-    draws, n_class, active = Draws(seeds, 11), label["classes"], tables_["cells"]["active"]
-    values = {p.name: p.value for p in tables("readout")["readout"].parameters} | tables_["cells"]
-    kinase = framework("kinase").values
-    shape = (tables_["network"]["hidden"], n_class * label["cells"])
-    cells = Readout(0.5 + draws.uniform(*shape), values)
-
-    def scores(truths, weights):
-        found = [[], [], []]
-        for _ in range(tables_["test"]["presentations"]):
-            seen = _seen(net, rule, movies, own["noise"], draws, active)
-            groups = _groups(cells, seen, n_class)
-            relative = groups - groups.mean(axis=1, keepdims=True)
-            for kept, one in zip(
-                found, (groups, relative, _ridge_scores(weights, seen)), strict=True
-            ):
-                kept.append([(one.argmax(axis=-1) == truth).mean(axis=1) for truth in truths])
-        return np.mean(found, axis=1)
-
-    given = np.arange(n_class)
-    r_pred = [_predicted(net, rule, blocks, own)]
-    seen = _seen(net, rule, movies, own["noise"], draws, active)
-    weights = _ridge(seen, given, tables_["ridge"]["penalty"])
-    found = [scores([given], weights)[:, 0]]
-    plateaus = _trial(cells, seen, given, label, kinase)
-    found.append(scores([given], weights)[:, 0])
-    train(net, rule, task, Training(**tables_["training"]), seeds)
-    r_pred.append(_predicted(net, rule, blocks, own))
-    found.append(scores([given], weights)[:, 0])
+    slow = partial(train, net, rule, task, Training(**tables_["training"]), seeds)
+    slow()
+    reader = _reader(tables_, net, rule, seeds)
+    taught = partial(_trial, reader.cells, label=label, kinase=framework("kinase").values)
+    regressed = partial(_ridge, penalty=tables_["ridge"]["penalty"])
+    given = np.arange(label["classes"])
     turned = np.roll(given, 1)
-    seen = _seen(net, rule, movies, own["noise"], draws, active)
-    _trial(cells, seen, turned, label, kinase)
-    both = scores([turned, given], _ridge(seen, turned, tables_["ridge"]["penalty"]))
+    r_pred = [_predicted(net, rule, blocks)]
+    seen = reader.shown()
+    weights = regressed(seen, given)
+    found = [reader.scores([given], weights)[:, 0]]
+    plateaus = taught(seen, given)
+    found.append(reader.scores([given], weights)[:, 0])
+    slow()
+    r_pred.append(_predicted(net, rule, blocks))
+    found.append(reader.scores([given], weights)[:, 0])
+    seen = reader.shown()
+    taught(seen, turned)
+    both = reader.scores([turned, given], regressed(seen, turned))
     found += [both[:, 0], both[:, 1]]
     if say is not None:
         say(1.0)
