@@ -16,7 +16,7 @@ def tiny():
     return load_circuit("tiny")
 
 
-@pytest.mark.parametrize(("size", "low", "high"), [("tiny", 200, 900), ("column", 1500, 1900)])
+@pytest.mark.parametrize(("size", "low", "high"), [("tiny", 200, 900), ("column", 1500, 2000)])
 def test_sizes_are_what_they_are_called(size, low, high):
     spec = load_circuit(size)
     cells = cells_of(spec)
