@@ -63,9 +63,9 @@ def join(results: Mapping[str, xr.Dataset], conditions: Sequence[str] = ()) -> x
     runs = [[parts[c, s] for s in seeds] for c in names]
     joined = joined.assign(_spikes(runs, seeds) | _synapses(runs, first))
     joined.attrs = dict(first.attrs)
-    for key in _WHO:
-        if said := list(dict.fromkeys(ds.attrs[key] for ds in results.values() if key in ds.attrs)):
-            joined.attrs[key] = "; ".join(said)
+    for who in _WHO:
+        if said := list(dict.fromkeys(ds.attrs[who] for ds in results.values() if who in ds.attrs)):
+            joined.attrs[who] = "; ".join(said)
     if "synapse_projection" in joined:
         joined = joined.set_coords("synapse_projection")
     # variables in the order of a result that was run in one
@@ -111,21 +111,20 @@ def _spikes(runs, seeds) -> dict:
 
 def _synapses(runs, first) -> dict:
     """Return weights and ends of the synapses; NaN where a condition does not learn with them."""
-    if not any("weight" in part for row in runs for part in row):
+    learning = [part for row in runs for part in row if "weight" in part]
+    if not learning:
         return {}
     size: dict[str, int] = {}
-    model = None
-    for part in (part for row in runs for part in row if "weight" in part):
-        model = part
-        names, counts = np.unique(part["synapse_projection"].values.astype(str), return_counts=True)
-        for name, n in zip(names.tolist(), counts.tolist(), strict=True):
+    for part in learning:
+        of, counts = np.unique(part["synapse_projection"].values.astype(str), return_counts=True)
+        for name, n in zip(of.tolist(), counts.tolist(), strict=True):
             if size.setdefault(name, n) != n:
                 raise AnalysisError(f"'{name}' has {size[name]} synapses here, {n} there")
     order = [row["name"] for row in json.loads(first.attrs.get("projections", "[]"))]
     names = sorted(size, key=lambda name: order.index(name) if name in order else len(order))
     projection = np.repeat(np.array(names), [size[name] for name in names])
     shape = len(runs), len(runs[0])
-    weight = np.full((*shape, model.sizes["snapshot"], len(projection)), np.nan, np.float32)
+    weight = np.full((*shape, learning[0].sizes["snapshot"], len(projection)), np.nan, np.float32)
     ends = {key: np.zeros((shape[1], len(projection)), np.int32) for key in _SYNAPSES[1:3]}
     for c, row in enumerate(runs):
         for s, part in enumerate(row):

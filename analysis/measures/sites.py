@@ -84,5 +84,8 @@ def site_shares(ds: xr.Dataset, block: str, **arguments) -> tuple[float, float, 
     """
     _, _, predicted, happened = classify_sites(ds, block, **arguments)
     everywhere = np.ones(happened.size, bool)
-    pairs = ((happened, predicted), (predicted, happened), (happened, everywhere))
-    return tuple(float(what[of].mean()) if of.any() else np.nan for what, of in pairs)
+    return _share(happened, predicted), _share(predicted, happened), _share(happened, everywhere)
+
+
+def _share(what, of) -> float:
+    return float(what[of].mean()) if of.any() else np.nan

@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.data.blocks import finite_mean
-from analysis.measures.weights import WEIGHT_CLASSES, classify_synapses
+from analysis.measures.weights import WEIGHT_CLASSES, classify_synapses, plastic_projection
 from analysis.observables.registry import observable
 
 
@@ -59,3 +59,16 @@ def old_weight_change(ds, block, reference, projection="predictor->relay", direc
     names = ds["snapshot"].values.astype(str).tolist()
     before, after = (ds["weight"].values[names.index(name)] for name in (reference, block))
     return new / old - 1 if old > 0 and (before != after).any() else np.nan
+
+
+@observable("1")
+def weight_change(ds, block, projection="predictor->relay"):
+    """Mean absolute change of the weights of a projection in a block."""
+    name = plastic_projection(ds, projection)
+    mine = ds["synapse_projection"].values.astype(str) == name
+    snapshots = ds["snapshot"].values.astype(str).tolist()
+    if block not in snapshots[1:]:
+        raise schema.AnalysisError(f"no block '{block}'{schema.nearest(block, snapshots[1:])}")
+    at = snapshots.index(block)
+    weight = ds["weight"].transpose("snapshot", "synapse").values[at - 1 : at + 1, mine]
+    return finite_mean(np.abs(np.diff(weight, axis=0)))

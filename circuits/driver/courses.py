@@ -184,16 +184,15 @@ def shown_instead(shown: xr.Dataset, condition: Condition, cycle: Cycle, options
             cycles = at // cycle.bins
             _put_places(places, cycles, places_of(other).isel(cycle=cycles))
         else:
-            late = timeline.bins if m.what == "repeat" else round(m.value / BIN_MS)
+            late = timeline.bins if m.what == "repeat" else round((m.value or 0.0) / BIN_MS)
             rate[on] = rate.copy()[np.clip(on - late, 0, len(rate) - 1)]
             source = np.clip(at - late, 0, len(rate) - 1) // cycle.bins
             _put_places(places, at // cycle.bins, places.isel(cycle=source))
     drive = rate.reshape(-1, cycle.bins, rate.shape[1])[:, plus].mean(axis=1)
     picture = ("cycle", places["picture"].values)
-    return shown.assign(
-        rate=shown["rate"].copy(data=rate), drive=shown["drive"].copy(data=drive),
-        **{name: places[name] for name in places if name != "picture"},
-    ).assign_coords(picture=picture)  # fmt: skip
+    changed = {"rate": shown["rate"].copy(data=rate), "drive": shown["drive"].copy(data=drive)}
+    changed |= {str(name): places[name] for name in places if name != "picture"}
+    return shown.assign(changed).assign_coords(picture=picture)
 
 
 def _put_places(places: xr.Dataset, cycles: np.ndarray, those: xr.Dataset | None) -> None:

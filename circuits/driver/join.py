@@ -82,9 +82,9 @@ def join_folders(
 def _flat(value, begin: str = "") -> dict:
     """Return the leaves of a document by dotted key."""
     if isinstance(value, Mapping):
-        pairs = value.items()
+        pairs = list(value.items())
     elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-        pairs = ((v.get("name", v.get("id", k)), v) for k, v in enumerate(value))
+        pairs = [(v.get("name", v.get("id", k)), v) for k, v in enumerate(value)]
     else:
         return {begin: value}
     return {k: v for key, part in pairs for k, v in _flat(part, f"{begin}.{key}").items()}

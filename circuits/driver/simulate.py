@@ -15,8 +15,10 @@ from circuits.driver.dataset import to_dataset
 from circuits.driver.processes import in_processes
 from circuits.driver.programs import build_all, packs, program_of, programs_of
 from circuits.driver.progress import Progress
+from circuits.driver.restore import restore_rates
 from circuits.driver.results import Result, keep_weights
 from circuits.engine.devices import DEVICES, run_plan
+from circuits.engine.launch import Recording
 from circuits.engine.machine import cores
 from circuits.engine.replicas import unpacked
 from circuits.runfiles.model import Condition, Cycle, Run
@@ -64,6 +66,7 @@ def simulate(
     if device.build is not None:
         build_all(run, progress)
     built = time.perf_counter() - started
+    run, restored = restore_rates(run, _recorded, progress)
     every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
     shared = packs(run)
     work = []
@@ -117,6 +120,7 @@ def simulate(
         "realtime_factor": round(run.cycle.duration / float(np.mean(run_walls)), 4),
         "jobs": n,
         "programs": sorted(programs_of(run)),
+        **({"restored": restored} if restored else {}),
     }
     from analysis.measures.baselines import add_baselines
     from analysis.measures.scores import add_scores
@@ -130,6 +134,19 @@ def simulate(
             )
         )  # fmt: skip
     return add_baselines(add_scores(ds)), info
+
+
+def _recorded(condition: Condition, seeds: Sequence[int], run: Run) -> list[Recording]:
+    """Return what some seeds of a condition record."""
+    copies = {run.conditions[mine[0] // len(run.seeds)].plan: n for mine, n in packs(run)}
+    n = copies.get(condition.plan, 1)
+    found = []
+    for k in range(0, len(seeds), n):
+        runs = [(condition, seed) for seed in seeds[k : k + n]]
+        plan, arrays, _ = program_of(runs, run.cycle, n)
+        recording = run_plan(plan, arrays, duration=run.cycle.duration, device=run.device)
+        found += unpacked(condition.plan, recording, n)[: len(runs)]
+    return found
 
 
 def simulate_copies(

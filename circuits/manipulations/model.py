@@ -118,6 +118,10 @@ class Manipulation:
     when : When
     shown : object
         Of ``replace``: what is shown instead, a `circuits.stimuli.Stimulus`.
+    like : str
+        Of ``restore``: the condition whose mean rate is restored.
+    seeds : tuple of int
+        Of ``restore``: on which the current is found; none of those of the run.
     """
 
     what: str
@@ -128,6 +132,8 @@ class Manipulation:
     share: float = 1.0
     when: When = When()
     shown: object = None
+    like: str = ""
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,11 @@ class Change:
     courses: tuple[Course, ...] = ()
     pacing: tuple[Manipulation, ...] = ()
     stimulus: tuple[Manipulation, ...] = ()
+
+    @property
+    def restoring(self) -> tuple[Course, ...]:
+        """Courses of which the driver has yet to find the value."""
+        return tuple(course for course in self.courses if course.of.what == "restore")
 
     @property
     def varied(self) -> tuple[tuple[str, str], ...]:

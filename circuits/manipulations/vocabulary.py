@@ -137,6 +137,13 @@ def inject(change, m, names):
     return with_courses(change, [Course(name, "I_inject", m.value * 1e-12, m) for name in names])
 
 
+@verb("population", unit=pA, default=0.0, takes=("like", "seeds"))
+def restore(change, m, names):
+    """Restore the mean rate of another condition (key 'like') by a current found on other seeds."""
+    # the driver finds the value, see `circuits.driver.restore`
+    return with_courses(change, [Course(name, "I_inject", m.value * 1e-12, m) for name in names])
+
+
 @verb("population", default=1.0, takes=("value", "parameter", "positions", "share"))
 def block(change, m, names):
     """Block a membrane current (key 'parameter', such as I_h), or a share (the value) of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from brian2 import ms
 
@@ -61,7 +62,7 @@ def conditions_of(
     base = {key: document.get(key, {}) for key in AGAIN} | {
         "plasticity": document.get("plasticity"), "manipulation": document.get("manipulation", [])
     }  # fmt: skip
-    found = []
+    found: list[Condition] = []
     for entry in entries:
         at = f"{begin} condition '{entry['name']}'"
         settings = merged(base, entry, at)
@@ -74,7 +75,20 @@ def conditions_of(
             )
         found.append(one)
     _check_wiring(found, begin)
-    return tuple(c for c in found if common.wants(c.name))
+    return tuple(_with_like(c, found, begin) for c in found if common.wants(c.name))
+
+
+def _with_like(condition: Condition, every: Sequence[Condition], begin: str) -> Condition:
+    """Return the condition with the one whose rates it restores, if it does."""
+    likes = {course.of.like for course in condition.restoring}
+    if not likes:
+        return condition
+    at = f"{begin} condition '{condition.name}': 'restore' like"
+    if len(likes) > 1:
+        raise InputError(f"{at}: one condition has one, not {' and '.join(sorted(likes))}")
+    known = {c.name: c for c in every if c is not condition and not c.restoring}
+    name = checked.one_of(likes.pop(), tuple(known), f"{at}:", "condition")
+    return replace(condition, like=known[name])
 
 
 def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: str) -> Condition:

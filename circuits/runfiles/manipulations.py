@@ -16,7 +16,8 @@ from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["manipulated_circuit"]
 
-_ROW = ("what", "target", "value", "parameter", "positions", "share", "stimulus", "when")
+_ROW = ("what", "target", "value", "parameter", "positions", "share", "stimulus", "like", "seeds",
+        "when")  # fmt: skip
 _WHEN = ("block", "cycles", "every", "phase", "during")
 
 
@@ -98,7 +99,22 @@ def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipula
         checked.text(row.get("parameter", ""), f"{where} parameter"),
         _positions(row.get("positions"), spec, f"{where} positions"), share,
         _when(row.get("when", {}), common, f"{where} when"), shown,
+        *(_tuning(row, common, where) if "like" in verb.takes else ("", ())),
     )  # fmt: skip
+
+
+def _tuning(row, common: Common, where: str) -> tuple[str, tuple[int, ...]]:
+    """Return the condition whose rate is restored, and the seeds on which that is done."""
+    for key in ("like", "seeds"):
+        if key not in row:
+            raise InputError(f"{where}: no key '{key}'")
+    seeds = row["seeds"]
+    if not isinstance(seeds, list) or not seeds:
+        raise InputError(f"{where} seeds: expected a list of seeds, found {seeds!r}")
+    found = tuple(checked.whole(seed, 0, f"{where} seeds") for seed in seeds)
+    if both := sorted({*found} & {*common.seeds}):
+        raise InputError(f"{where} seeds: {both[0]} is a seed of the run; tune on others")
+    return checked.text(row["like"], f"{where} like"), found
 
 
 def _positions(value, spec: CircuitSpec, where: str) -> tuple[int, ...]:

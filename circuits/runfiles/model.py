@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from circuits.anatomy.spec import CircuitSpec
 from circuits.engine.plan import Plan
 from circuits.manipulations import Change
+from circuits.manipulations.model import Course
 from circuits.plasticity.learning import Learning
 from circuits.runfiles.trained import Trained
 from circuits.stimuli.stimulus import Stimulus
@@ -107,6 +108,8 @@ class Condition:
         Shift of the rhythmic inputs, in cycles, and whether another is drawn for each cycle.
     manipulated : Change
         What its manipulations come to.
+    like : Condition or None
+        Whose mean rates a manipulation ``restore`` is after.
     """
 
     name: str
@@ -121,6 +124,12 @@ class Condition:
     trained: Trained | None = None
     pacing: tuple[float, bool] = (0.0, False)
     manipulated: Change | None = None
+    like: Condition | None = None
+
+    @property
+    def restoring(self) -> tuple[Course, ...]:
+        """Courses of which the driver has yet to find the value."""
+        return () if self.manipulated is None else self.manipulated.restoring
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,10 @@ experiment = "circuit"
 name = "long"
 claim = "A test."
 seeds = [3]
+manipulation = [
+  { what = "inject", target = "TRC", value = "50 pA", when.cycles = [10, 55] },
+  { what = "omit", target = "stimulus", when.cycles = [45, 55] },
+]
 [cycle]
 length = "100 ms"
 count = 60

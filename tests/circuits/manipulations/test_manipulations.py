@@ -5,15 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.data import schema
+from analysis.observables.circuit import population_rate
 from cells.parameters import InputError
 from circuits.anatomy.tables import load_circuit
 from circuits.driver.courses import check_manipulations
 from circuits.driver.inputs import drawn
-from circuits.driver.simulate import simulate_copies
+from circuits.driver.progress import Progress
+from circuits.driver.restore import TOLERANCE, Search, restore_rates
+from circuits.driver.simulate import simulate, simulate_copies
 from circuits.engine import devices
 from circuits.engine.arrays import cells_of, draw_arrays, projection_parts
 from circuits.engine.launch import Recording
 from circuits.engine.planner import make_plan
+from circuits.engine.project import DeviceError
 from circuits.manipulations import VERBS, Manipulation, When, changes
 from circuits.manipulations.model import Timeline
 from circuits.runfiles.resolve import resolve
@@ -142,6 +147,59 @@ def test_numpy_and_cpp_agree(run, results):
     assert trc[:, 2].sum() == 0
 
 
+RESTORE = """
+[[condition]]
+name = "as it is"
+[[condition]]
+name = "restored"
+manipulation = [
+  { what = "scale", target = "V1.L5IB->TRC", value = 0.5 },
+  { what = "restore", target = "TRC", like = "as it is", seeds = [7, 8] },
+]
+"""
+
+
+@pytest.mark.standalone
+def test_a_current_found_on_other_seeds_restores_the_rate(write):
+    run = reduced(resolve(write(RESTORE + "[cycle]\nlength = '100 ms'\ncount = 12\n", HEAD
+                                + 'seeds = [3, 4]\nstimulus = { kind = "ring", n_x = 14 }\n')))  # fmt: skip
+    run = replace(run, conditions=(run.conditions[0], replace(
+        run.conditions[1], like=run.conditions[0])))  # fmt: skip
+    ds, info = simulate(run, jobs=1)
+    found = info["restored"]["restored"]["TRC"]
+    assert found["current_pA"] > 5
+    assert found["rate_Hz"] == pytest.approx(found["wanted_Hz"], rel=TOLERANCE)
+    rate = {c: population_rate(schema.select(ds, condition=c, seed=3), "TRC")
+            for c in ("as it is", "restored")}  # fmt: skip
+    assert rate["restored"] == pytest.approx(rate["as it is"], rel=0.25)
+
+
+@pytest.mark.parametrize("slope", [0.01, 3.0])
+def test_the_search_finds_the_root_of_a_rising_function(slope):
+    search = Search()
+    for _ in range(16):
+        error = np.tanh((search.at - 130.0) * slope) + 0.2
+        search.saw(error)
+    assert search.at == pytest.approx(130.0 + np.arctanh(-0.2) / slope, abs=3.0)
+
+
+def test_a_rate_that_no_current_restores_is_told(run):
+    other = replace(run.conditions[1], like=run.conditions[0], manipulated=changes(
+        run.conditions[1].spec,
+        [Manipulation("restore", "TRC", 0.0, like="as it is", seeds=(7,))]))  # fmt: skip
+    silent = np.array([0], np.int32), np.array([0.7])
+
+    def record(condition, seeds, run):
+        spikes = {g.name: (silent[0][:0], silent[1][:0]) for g in condition.plan.groups}
+        if condition is run.conditions[0]:
+            cells = cells_of(condition.spec)
+            spikes[str(cells.group[cells.population == "TRC"][0])] = silent
+        return [Recording(spikes)]
+
+    with pytest.raises(DeviceError, match=r"'manipulated': no current restores the rate of 'TRC'"):
+        restore_rates(replace(run, conditions=(run.conditions[0], other)), record, Progress())
+
+
 def test_a_lesioned_population_is_silent_and_a_cut_output_is_not(write):
     text = """
 [[condition]]
@@ -224,6 +282,10 @@ def test_shuffled_synapses_keep_the_degrees_of_both_sides():
         ('what = "silence", target = "TRC", when = { block = "x" }', "unknown block 'x'"),
         ('what = "silence", target = "TRC", when = { durring = "test" }', "did you mean 'during'"),
         ('what = "shuffle", target = "TRN->TRC", when = { every = 2 }', "whole run"),
+        ('what = "restore", target = "TRC", seeds = [7]', "no key 'like'"),
+        ('what = "restore", target = "TRC", like = "baseline"', "no key 'seeds'"),
+        ('what = "restore", target = "TRC", like = "b", seeds = []', "expected a list of seeds"),
+        ('what = "restore", target = "TRC", like = "b", seeds = [1]', "is a seed of the run"),
     ],
 )
 def test_mistakes_are_told_in_one_line(write, row, wanted):
