@@ -163,6 +163,169 @@ def _over_parameters(terms, parameters) -> list:
     return [*(n.xreplace(back) for n in above), common]
 
 
+class _Step:
+    """Writes the abstract code of a step, or of a part of one.
+
+    Parameters
+    ----------
+    equations : Equations
+    variables : dict
+        Of the group; the code depends on which names are in it.
+    """
+
+    def __init__(self, equations, variables):
+        self.variables = variables
+        self.expressions = {
+            name: str_to_sympy(_exact(equations[name].expr.code), variables)
+            for name in (*equations.diff_eq_names, *equations.subexpr_names)
+        }
+        self.parameters = {_symbol(name) for name in equations.parameter_names}
+        self.subexpressions = {name: self.expressions[name] for name in equations.subexpr_names}
+        self.dt = _symbol("dt")
+        self.potentials = _potentials(equations)
+        # sets have no order: sort, so that the generated code is the same in every process. What
+        # follows from other gates (a calcium pool) comes after them.
+        others = sorted(set(equations.diff_eq_names) - set(self.potentials))
+        self.others = sorted(others, key=lambda x: len(self._depending_on(x, others)))
+        # What no potential drives (a synaptic conductance) does not live at half steps: it jumps at
+        # the spikes, on the grid. Potentials see its mean over the step, or they would miss half a
+        # step of the charge of every synaptic event.
+        self.free = {x for x in others if not any(self.depends(x, v) for v in self.potentials)}
+        self.sources = self.free.union(*(self._depending_on(x, others) for x in others))
+
+    def _depending_on(self, x: str, others) -> set[str]:
+        return {y for y in others if y != x and self.depends(x, y)}
+
+    def depends(self, x: str, y: str) -> bool:
+        """Return whether the slope of ``x``, or a sub-expression ``x``, has ``y`` in it."""
+        return _depends(self.expressions[x], y, self.subexpressions)
+
+    def derivative(self, expression, x: str):
+        """Total derivative by the chain rule through the sub-expressions."""
+        total = sympy.diff(expression, _symbol(x))
+        for s in sorted(expression.free_symbols, key=str):
+            if str(s) in self.subexpressions and self.depends(str(s), x):
+                inner = self.expressions[str(s)]
+                if inner.is_Pow and inner.exp == -1:  # a reciprocal: use it again
+                    slope = -(s**2) * self.derivative(inner.base, x)
+                else:
+                    slope = self.derivative(inner, x)
+                total += sympy.diff(expression, s) * slope
+        return total
+
+    def _held(self, expression, moved):
+        """Put the means of old and new values for the variables moved already in this step."""
+        for s in sorted(expression.free_symbols, key=str):
+            if str(s) in moved:
+                expression = expression.subs(s, _symbol(f"_mean_{s}"))
+            elif str(s) in self.subexpressions and any(self.depends(str(s), y) for y in moved):
+                expression = expression.subs(s, self._held(self.expressions[str(s)], moved))
+        return expression
+
+    def _move(self, x: str) -> list[str]:
+        if f"{x}_last" in self.variables:
+            return [f"{x}_last = {x}", f"{x} = _next_{x}"]
+        if x in self.sources:
+            return [f"_mean_{x} = 0.5*({x} + _next_{x})", f"{x} = _next_{x}"]
+        return [f"{x} = _next_{x}"]
+
+    def _once(self, x: str, *terms) -> tuple[list[str], list]:
+        """Give the sub-expressions of several terms a name, so that each is evaluated once."""
+        used = {str(s) for term in terms for s in term.free_symbols} & set(self.subexpressions)
+        named = {_symbol(s): _symbol(f"_{s}_of_{x}") for s in sorted(used)}
+        lines = [f"{new} = {old}" for old, new in named.items()]
+        return lines, [term.subs(named) for term in terms]
+
+    def single(self, x: str, moved=()) -> list[str]:
+        """Move one variable; ``moved`` are those whose means it sees."""
+        dt = self.dt
+        f = self._held(self.expressions[x], moved)
+        jacobian = self._held(self.derivative(self.expressions[x], x), moved)
+        if jacobian == 0:
+            return [f"_next_{x} = {x} + dt*({sympy_to_str(f)})", *self._move(x)]
+        if not {str(s) for s in jacobian.free_symbols} & set(self.expressions):
+            if sympy.simplify(f - jacobian * _symbol(x)) == 0:
+                if f"decay_{x}" in self.variables:
+                    return [f"_next_{x} = {x}*decay_{x}", *self._move(x)]
+                if not jacobian.free_symbols & self.parameters:  # one factor for all cells
+                    factor = f"exp(dt*({sympy_to_str(jacobian)}))"
+                    return [f"_next_{x} = {x}*{factor}", *self._move(x)]
+            # a constant rate: one fraction, since divisions are what a step costs most
+            phi = 1 / (1 - dt * jacobian / 2 + (dt * jacobian) ** 2 / 12)
+            step = sympy_to_str(sympy.cancel(dt * f * phi))
+            return [f"_next_{x} = {x} + {step}", *self._move(x)]
+        return [*self._fraction(x, f, jacobian), *self._move(x)]
+
+    def _fraction(self, x: str, f, jacobian) -> list[str]:
+        """Write x + dt f phi(dt jacobian) with a single division."""
+        found = None if x in self.potentials else _rational(x, f, self.subexpressions)
+        if found is None:
+            lines, terms = self._once(x, f, jacobian)
+            n, j, d = _over_parameters(terms, self.parameters)
+        else:
+            lines, f = found
+            n, d = sympy.fraction(sympy.together(f))
+            j = sympy.diff(n, _symbol(x))
+            n = n.subs(_symbol(x), 0)  # as it is linear, the rest is j x
+        z, d_x = f"_z_{x}", f"_d_{x}"
+        more = f" + {z}*{x}" if found else ""
+        return [
+            *lines,
+            f"{d_x} = {sympy_to_str(d)}",
+            f"{z} = dt*({sympy_to_str(j)})",
+            f"_next_{x} = {x} + (dt*({sympy_to_str(n)}){more})*{d_x}"
+            f"/({d_x}*({d_x} - 0.5*{z}) + {z}*{z}*{_TWELFTH})",
+        ]
+
+    def _pair(self, x: str, y: str) -> list[str]:
+        """Move two coupled potentials at once: phi of their 2 x 2 Jacobian."""
+        slopes = [self.expressions[k] for k in (x, y)]
+        slopes += [self.derivative(self.expressions[k], by) for k in (x, y) for by in (x, y)]
+        lines, (f_x, f_y, *jacobian) = self._once(x, *(self._held(s, self.free) for s in slopes))
+        for row, *terms in ((x, f_x, *jacobian[:2]), (y, f_y, *jacobian[2:])):
+            *above, d = _over_parameters(terms, self.parameters)
+            lines.append(f"_dt_{row} = dt/({sympy_to_str(d)})")
+            left = (f"_f_{row}", f"_z_{row}_{x}", f"_z_{row}_{y}")
+            lines += [
+                f"{name} = _dt_{row}*({sympy_to_str(n)})"
+                for name, n in zip(left, above, strict=True)
+            ]
+        a, b, c, d = (f"_z_{row}_{column}" for row in (x, y) for column in (x, y))
+        p, q = f"_{x}_{x}_{y}", f"_{y}_{x}_{y}"
+        return [
+            *lines,
+            f"_cross = {b}*{c}*{_TWELFTH}",
+            f"_off = -0.5 + ({a} + {d})*{_TWELFTH}",
+            f"_diag{p} = 1.0 - 0.5*{a} + {a}*{a}*{_TWELFTH} + _cross",
+            f"_diag{q} = 1.0 - 0.5*{d} + {d}*{d}*{_TWELFTH} + _cross",
+            f"_scale = 1.0/(_diag{p}*_diag{q} - _off*_off*{b}*{c})",
+            f"_next_{x} = {x} + _scale*(_diag{q}*_f_{x} - _off*{b}*_f_{y})",
+            f"_next_{y} = {y} + _scale*(_diag{p}*_f_{y} - _off*{c}*_f_{x})",
+            *self._move(x),
+            *self._move(y),
+        ]
+
+    def gates(self) -> list[str]:
+        """Move all that is no potential."""
+        code, moved = [], set()
+        for name in self.others:
+            code += self.single(name, moved & self.sources)
+            moved.add(name)
+        return code
+
+    def membranes(self) -> list[str]:
+        """Move the potentials."""
+        potentials = self.potentials
+        coupled = [x for x in potentials if any(self.depends(x, y) for y in potentials if y != x)]
+        if len(coupled) > 2:
+            raise UnsupportedEquationsException("staggered: at most two coupled potentials")
+        code = []
+        for name in potentials:
+            if name not in coupled or len(coupled) == 1:
+                code += self.single(name, self.free)
+        return code + (self._pair(*coupled) if len(coupled) == 2 else [])
+
+
 def staggered(equations, variables=None, method_options=None) -> str:
     """Return the abstract code of one staggered exponential step (a Brian2 state updater).
 
@@ -198,144 +361,8 @@ def staggered(equations, variables=None, method_options=None) -> str:
     """
     if equations.is_stochastic:
         raise UnsupportedEquationsException("staggered: no stochastic equations")
-    variables = variables or {}
-    expressions = {
-        name: str_to_sympy(_exact(equations[name].expr.code), variables)
-        for name in (*equations.diff_eq_names, *equations.subexpr_names)
-    }
-    parameters = {_symbol(name) for name in equations.parameter_names}
-    subexpressions = {name: expressions[name] for name in equations.subexpr_names}
-    names, dt = set(expressions), _symbol("dt")
-    potentials = _potentials(equations)
-
-    def depends(expression, x) -> bool:
-        return _depends(expression, x, subexpressions)
-
-    # sets have no order: sort, so that the generated code is the same in every process. What
-    # follows from other gates (a calcium pool) comes after them.
-    others = sorted(set(equations.diff_eq_names) - set(potentials))
-    others = sorted(others, key=lambda x: sum(depends(expressions[x], y) for y in others if y != x))
-
-    def derivative(expression, x):
-        """Total derivative by the chain rule through the sub-expressions."""
-        total = sympy.diff(expression, _symbol(x))
-        for s in sorted(expression.free_symbols, key=str):
-            if str(s) in subexpressions and depends(expressions[str(s)], x):
-                inner = expressions[str(s)]
-                if inner.is_Pow and inner.exp == -1:  # a reciprocal: use it again
-                    slope = -(s**2) * derivative(inner.base, x)
-                else:
-                    slope = derivative(inner, x)
-                total += sympy.diff(expression, s) * slope
-        return total
-
-    def held(expression, moved):
-        """Put the means of old and new values for the variables moved already in this step."""
-        for s in sorted(expression.free_symbols, key=str):
-            if str(s) in moved:
-                expression = expression.subs(s, _symbol(f"_mean_{s}"))
-            elif str(s) in subexpressions and any(depends(expressions[str(s)], y) for y in moved):
-                expression = expression.subs(s, held(expressions[str(s)], moved))
-        return expression
-
-    def move(x) -> list[str]:
-        if f"{x}_last" in variables:
-            return [f"{x}_last = {x}", f"{x} = _next_{x}"]
-        if x in sources:
-            return [f"_mean_{x} = 0.5*({x} + _next_{x})", f"{x} = _next_{x}"]
-        return [f"{x} = _next_{x}"]
-
-    def once(x, *terms) -> tuple[list[str], list]:
-        """Give the sub-expressions of several terms a name, so that each is evaluated once."""
-        used = {str(s) for term in terms for s in term.free_symbols} & set(subexpressions)
-        named = {_symbol(s): _symbol(f"_{s}_of_{x}") for s in sorted(used)}
-        lines = [f"{new} = {old}" for old, new in named.items()]
-        return lines, [term.subs(named) for term in terms]
-
-    def single(x, moved=()) -> list[str]:
-        f = held(expressions[x], moved)
-        jacobian = held(derivative(expressions[x], x), moved)
-        if jacobian == 0:
-            return [f"_next_{x} = {x} + dt*({sympy_to_str(f)})", *move(x)]
-        if not {str(s) for s in jacobian.free_symbols} & names:
-            if sympy.simplify(f - jacobian * _symbol(x)) == 0:
-                if f"decay_{x}" in variables:
-                    return [f"_next_{x} = {x}*decay_{x}", *move(x)]
-                if not jacobian.free_symbols & parameters:  # one factor for all cells
-                    return [f"_next_{x} = {x}*exp(dt*({sympy_to_str(jacobian)}))", *move(x)]
-            # a constant rate: one fraction, since divisions are what a step costs most
-            phi = 1 / (1 - dt * jacobian / 2 + (dt * jacobian) ** 2 / 12)
-            return [f"_next_{x} = {x} + {sympy_to_str(sympy.cancel(dt * f * phi))}", *move(x)]
-        found = None if x in potentials else _rational(x, f, subexpressions)
-        if found is None:
-            lines, terms = once(x, f, jacobian)
-            n, j, d = _over_parameters(terms, parameters)
-        else:
-            lines, f = found
-            n, d = sympy.fraction(sympy.together(f))
-            j = sympy.diff(n, _symbol(x))
-            n = n.subs(_symbol(x), 0)  # as it is linear, the rest is j x
-        z, d_x = f"_z_{x}", f"_d_{x}"
-        more = f" + {z}*{x}" if found else ""
-        return [
-            *lines,
-            f"{d_x} = {sympy_to_str(d)}",
-            f"{z} = dt*({sympy_to_str(j)})",
-            f"_next_{x} = {x} + (dt*({sympy_to_str(n)}){more})*{d_x}"
-            f"/({d_x}*({d_x} - 0.5*{z}) + {z}*{z}*{_TWELFTH})",
-            *move(x),
-        ]
-
-    def pair(x, y) -> list[str]:
-        """Move two coupled potentials at once: phi of their 2 x 2 Jacobian."""
-        lines, (f_x, f_y, *jacobian) = once(
-            x,
-            *(held(expressions[k], free) for k in (x, y)),
-            *(held(derivative(expressions[k], other), free) for k in (x, y) for other in (x, y)),
-        )
-        for row, *terms in ((x, f_x, *jacobian[:2]), (y, f_y, *jacobian[2:])):
-            *above, d = _over_parameters(terms, parameters)
-            lines.append(f"_dt_{row} = dt/({sympy_to_str(d)})")
-            left = (f"_f_{row}", f"_z_{row}_{x}", f"_z_{row}_{y}")
-            lines += [
-                f"{name} = _dt_{row}*({sympy_to_str(n)})"
-                for name, n in zip(left, above, strict=True)
-            ]
-        a, b, c, d = (f"_z_{row}_{column}" for row in (x, y) for column in (x, y))
-        p, q = f"_{x}_{x}_{y}", f"_{y}_{x}_{y}"
-        return [
-            *lines,
-            f"_cross = {b}*{c}*{_TWELFTH}",
-            f"_off = -0.5 + ({a} + {d})*{_TWELFTH}",
-            f"_diag{p} = 1.0 - 0.5*{a} + {a}*{a}*{_TWELFTH} + _cross",
-            f"_diag{q} = 1.0 - 0.5*{d} + {d}*{d}*{_TWELFTH} + _cross",
-            f"_scale = 1.0/(_diag{p}*_diag{q} - _off*_off*{b}*{c})",
-            f"_next_{x} = {x} + _scale*(_diag{q}*_f_{x} - _off*{b}*_f_{y})",
-            f"_next_{y} = {y} + _scale*(_diag{p}*_f_{y} - _off*{c}*_f_{x})",
-            *move(x),
-            *move(y),
-        ]
-
-    # What no potential drives (a synaptic conductance) does not live at half steps: it jumps at the
-    # spikes, on the grid. Potentials see its mean over the step, or they would miss half a step of
-    # the charge of every synaptic event.
-    free = {x for x in others if not any(depends(expressions[x], v) for v in potentials)}
-    sources = {y for y in others for x in others if y != x and depends(expressions[x], y)} | free
-    code, moved = [], set()
-    for name in others:
-        code += single(name, moved & sources)
-        moved.add(name)
-    coupled = [
-        x for x in potentials if any(depends(expressions[x], y) for y in potentials if y != x)
-    ]
-    if len(coupled) > 2:
-        raise UnsupportedEquationsException("staggered: at most two coupled potentials")
-    for name in potentials:
-        if name not in coupled or len(coupled) == 1:
-            code += single(name, free)
-    if len(coupled) == 2:
-        code += pair(*coupled)
-    return "\n".join(code)
+    step = _Step(equations, variables or {})
+    return "\n".join([*step.gates(), *step.membranes()])
 
 
 def reference(equations, variables=None, method_options=None) -> str:
