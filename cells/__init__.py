@@ -2,7 +2,7 @@
 
 from cells.currents import CURRENTS, Current
 from cells.fast_math import COMPILE_FLAGS, use_fast_math
-from cells.integration import METHODS, Method, reference, staggered
+from cells.integration import METHODS, Method, Upstroke, reference, staggered
 from cells.models import (
     CELL_CLASSES,
     MODELS,
@@ -57,6 +57,7 @@ __all__ = [
     "Parameter",
     "ParameterTable",
     "Target",
+    "Upstroke",
     "burst_statistics",
     "card",
     "cell_class",

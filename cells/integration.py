@@ -39,7 +39,7 @@ from scipy.special import exprel
 
 from cells.fast_math import NONZERO_CPP
 
-__all__ = ["METHODS", "Method", "reference", "staggered"]
+__all__ = ["METHODS", "Method", "Upstroke", "reference", "staggered"]
 
 # Brian2 wraps the numpy exprel in a unit check that formats its arguments at every call, most of
 # the time of a step; the units of equations are checked once anyway.
@@ -363,6 +363,120 @@ def staggered(equations, variables=None, method_options=None) -> str:
         raise UnsupportedEquationsException("staggered: no stochastic equations")
     step = _Step(equations, variables or {})
     return "\n".join([*step.gates(), *step.membranes()])
+
+
+class _Part(_Step):
+    """A part of a step: potentials and some gates, nothing else."""
+
+    def _move(self, x: str) -> list[str]:
+        return [f"{x} = _next_{x}"]
+
+    def named(self, lines, which: str) -> list[str]:
+        """Give the temporary variables of a part names of their own, and its own step.
+
+        Brian2 takes what is the same for all cells out of the loop, in front of it, and so must not
+        meet two values under one name.
+        """
+        made = "|".join({line.split(" = ")[0] for line in lines if line.startswith("_")})
+        lines = [re.sub(rf"\b({made})\b", rf"\1_{which}", line) for line in lines]
+        return [re.sub(r"\bdt\b", f"_dt_{which.rstrip('0123456789')}", line) for line in lines]
+
+
+@dataclass(frozen=True)
+class Upstroke:
+    """Steps of a spike, done again in parts: nearly all of the error of `staggered` is made there.
+
+    A group with the variables and the event that this asks for looks after every step which
+    potentials had been above a level, takes those back to where they were, and moves them and
+    their fast gates again, in several parts. All other variables stay where the whole step has
+    brought them; potentials see the mean of synaptic conductances over the step. Gates of a part
+    live half a part from the potentials; where a step is the first to be done again they are found
+    by a step back.
+
+    Parameters
+    ----------
+    level : str
+        The potential above which a step is done again: an expression, of volt, of parameters.
+    gates : tuple of str
+        The fast gates.
+    parts : int
+        Of a step.
+    v : str
+        The potential that spikes. The model keeps ``<potential>_last`` of it and of all others.
+
+    Examples
+    --------
+    >>> upstroke = Upstroke("V_T + 12*mV")
+    >>> group = NeuronGroup(
+    ...     n, equations + upstroke.variables, method=staggered, threshold=...,
+    ...     events={"upstroke": upstroke.condition},
+    ... )  # doctest: +SKIP
+    >>> upstroke.attach(group)  # doctest: +SKIP
+    """
+
+    level: str
+    gates: tuple[str, ...] = ("m", "h", "n")
+    parts: int = 4
+    v: str = "v"
+
+    @property
+    def variables(self) -> str:
+        """Equations that a model needs for it, beside ``<v>_last``."""
+        return "\n".join([f"{self.v}_again : volt", *(f"{x}_again : 1" for x in self.gates)])
+
+    @property
+    def condition(self) -> str:
+        """Condition of the event, after a whole step."""
+        return f"{self.v}_last > {self.level}"
+
+    def code(self, equations, variables) -> str:
+        """Return the abstract code that does a step again.
+
+        Parameters
+        ----------
+        equations : Equations
+        variables : dict
+            Of the group.
+
+        Raises
+        ------
+        UnsupportedEquationsException
+            If a gate is none of the model or follows no potential, or if the model does not keep
+            the potentials before the step.
+        """
+        step = _Part(equations, variables)
+        if wrong := [x for x in self.gates if x not in step.others or x in step.free]:
+            raise UnsupportedEquationsException(f"upstroke: no gate '{wrong[0]}' of a potential")
+        if wrong := [v for v in step.potentials if f"{v}_last" not in variables]:
+            raise UnsupportedEquationsException(f"upstroke: the model keeps no '{wrong[0]}_last'")
+        middle = (self.parts - 1) // 2, self.parts // 2
+        lines = [
+            f"_first = int({self.v}_last != {self.v}_again)",
+            f"_dt_part = dt/{self.parts}",
+            "_dt_back = -0.5*(dt + _dt_part)",
+        ]
+        lines += [f"_mean_{y} = {y} - 0.5*dt*({equations[y].expr.code})" for y in sorted(step.free)]
+        lines += [f"{v} = {v}_last" for v in step.potentials]
+        for x in self.gates:
+            lines += step.named(step.single(x)[:-1], "back")
+            lines.append(f"{x} = {x}_again + _first*(_next_{x}_back - {x}_again)")
+        code = [line for x in self.gates for line in step.single(x)] + step.membranes()
+        for k in range(self.parts):
+            lines += step.named(code, f"part{k}")
+            if k in middle:
+                lines += [f"_at{k}_{x} = {x}" for x in self.gates]
+        for x in self.gates:
+            lines.append(f"{x}_again = {x}")
+            lines.append(f"{x} = 0.5*(_at{middle[0]}_{x} + _at{middle[1]}_{x})")
+        lines.append(f"{self.v}_again = {self.v}")
+        return "\n".join(lines)
+
+    def attach(self, group) -> None:
+        """Let a NeuronGroup with the event ``upstroke`` do its steps again."""
+        group.set_event_schedule("upstroke", when="after_groups")
+        group.run_on_event(
+            "upstroke", self.code(group.equations, group.variables), when="before_thresholds"
+        )
 
 
 def reference(equations, variables=None, method_options=None) -> str:

@@ -18,6 +18,7 @@ from scipy.special import exprel
 
 from cells import checked
 from cells.currents import CURRENTS
+from cells.integration import Upstroke
 from cells.parameters import InputError, ParameterTable, load_tables, nearest
 
 __all__ = [
@@ -106,6 +107,10 @@ class CellModel:
         """A spike is an upward crossing of this level by the somatic potential."""
         v = self.compartments[0].v
         return f"{v} > -15*mV and {v}_last <= -15*mV"
+
+    def upstroke(self, parts: int) -> Upstroke:
+        """Return how steps of a spike are done again, in so many parts: the soma's fast gates."""
+        return Upstroke("V_T + 8*mV", parts=parts, v=self.compartments[0].v)
 
     @property
     def gates(self) -> tuple[str, ...]:

@@ -147,6 +147,7 @@ def current_clamp(
     compartment: str = "soma",
     dt: Quantity | None = None,
     method: str = "staggered",
+    upstroke: int = 1,
     record: bool = True,
     target: str = "numpy",
     **parameters,
@@ -165,6 +166,8 @@ def current_clamp(
     dt : Quantity [second], optional
         Defaults to the step of the method.
     method : {"staggered", "rk4", "exponential_euler"}
+    upstroke : int
+        Parts in which staggered steps of a spike are done again; 1: they are not.
     record : bool
         Whether to keep the potential.
     target : str
@@ -202,7 +205,9 @@ def current_clamp(
     copies = currents.shape[1]
     injected = [f"{parts[compartment].injected} = I_clamp(t, i) : amp"]
     injected += [f"{p.injected} = 0*amp : amp" for p in parts.values() if p.name != compartment]
-    equations = Equations("\n".join([cell.model.equations(), *injected]))
+    again = cell.model.upstroke(upstroke) if method == "staggered" and upstroke > 1 else None
+    more = [again.variables] if again else []
+    equations = Equations("\n".join([cell.model.equations(), *injected, *more]))
     group = NeuronGroup(
         copies,
         equations,
@@ -211,7 +216,10 @@ def current_clamp(
         method=METHODS[method].updater,
         dt=dt,
         namespace={"I_clamp": TimedArray(currents, dt=dt)},
+        events={"upstroke": again.condition} if again else {},
     )
+    if again:
+        again.attach(group)
     for name, quantity in cell.parameters.items():
         setattr(group, name, quantity)
     for name, value in parameters.items():

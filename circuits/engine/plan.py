@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cells.fast_math import COMPILE_FLAGS
+from cells.integration import Upstroke
 from cells.models import cell_class
 from circuits.anatomy.spec import Population
 from circuits.engine.machine import compiler_version
@@ -54,6 +55,7 @@ class GroupPlan:
     learn: str = ""
     onset: str = ""
     constants: tuple[tuple[str, float, str], ...] = ()
+    upstroke: Upstroke | None = None
     varied: tuple[str, ...] = ()
 
 

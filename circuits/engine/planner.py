@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cells.integration import METHODS
 from cells.models import MODELS, cell_class
@@ -60,6 +61,7 @@ def make_plan(
     threads: int = 1,
     varied: Sequence[tuple[str, str]] = (),
     columns: int = 0,
+    upstroke: int = 1,
 ) -> Plan:
     """Return the plan of a description.
 
@@ -84,6 +86,8 @@ def make_plan(
         Populations or projections, and their variables that manipulations let vary.
     columns : int
         Courses that there are, beside the constant ones.
+    upstroke : int
+        Parts in which the steps of a spike are done again; 1: they are not. Staggered steps only.
 
     Returns
     -------
@@ -136,8 +140,8 @@ def make_plan(
         model = MODELS[name]
         conductances = tuple(sorted(used.get(name, ()), key=lambda c: c.variable))
         members = [p for p in spec.populations if group_of(p) == name]
-        mine = variables(varied, {p.name for p in members})
-        somatic, added, updates = courses(mine, model.compartments[0].v)
+        varying = variables(varied, {p.name for p in members})
+        somatic, added, updates = courses(varying, model.compartments[0].v)
         parts = []
         for k, part in enumerate(model.compartments):
             parts.append(receptor_equations(part, conductances, "" if k else somatic))
@@ -156,7 +160,13 @@ def make_plan(
             gate = {"learn": _gate(bin_ms, dt_ms)}
         if method == "staggered":
             equations += [f"{c.decay} : 1 (constant)" for c in conductances if c.decay not in same]
-        text, fixed = _fix(multiplied("\n".join(equations), mine), name, same)
+        again = None
+        if method == "staggered" and upstroke > 1:
+            again = model.upstroke(upstroke)
+            equations.append(again.variables)
+            level = _fixed(multiplied(again.level, varying), name, same)
+            again = replace(again, level=level)
+        text, fixed = _fix(multiplied("\n".join(equations), varying), name, same)
         gate["constants"] = (*fixed, *gate.get("constants", ()))
         decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
         kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
@@ -166,7 +176,8 @@ def make_plan(
             GroupPlan(
                 name, n, text, model.threshold, "", method, dt_ms,
                 ((noise, SLOW_CLOCK_MS), *updates), conductances,
-                tuple(part.v for part in model.compartments), **gate, varied=mine,
+                tuple(part.v for part in model.compartments), **gate, varied=varying,
+                upstroke=again,
             )
         )  # fmt: skip
     plan = Plan(
@@ -218,6 +229,13 @@ def fixed_name(variable: str, group: str) -> str:
     return f"{variable}_of_{group}"
 
 
+def _fixed(code: str, group: str, names) -> str:
+    """Put the names that parameters have as constants of a group."""
+    for name in names:
+        code = re.sub(rf"\b{name}\b", fixed_name(name, group), code)
+    return code
+
+
 def _fix(equations: str, group: str, values) -> tuple[str, tuple[tuple[str, float, str], ...]]:
     """Make constants of the parameters that are the same in all cells; return them as well.
 
@@ -229,10 +247,8 @@ def _fix(equations: str, group: str, values) -> tuple[str, tuple[tuple[str, floa
         declared = re.search(rf"^{name} : (.+) \(constant\)$\n?", equations, re.MULTILINE)
         if declared is None:
             continue
-        new = fixed_name(name, group)
-        equations = equations.replace(declared[0], "")
-        equations = re.sub(rf"\b{name}\b", new, equations)
-        constants.append((new, value, declared[1]))
+        equations = _fixed(equations.replace(declared[0], ""), group, [name])
+        constants.append((fixed_name(name, group), value, declared[1]))
     return equations, tuple(constants)
 
 

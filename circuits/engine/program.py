@@ -105,12 +105,17 @@ class _Clocks(dict):
 
 def _make_group(plan: GroupPlan, namespace: dict, clocks: _Clocks) -> NeuronGroup:
     method = METHODS[plan.method].updater if plan.method in METHODS else plan.method
+    events = {name: getattr(plan, name) for name in ("learn", "onset") if getattr(plan, name)}
+    if plan.upstroke:
+        events["upstroke"] = plan.upstroke.condition
     group = NeuronGroup(
         plan.n, Equations(plan.equations), threshold=plan.threshold, reset=plan.reset,
         method=method, clock=clocks[plan.dt_ms], name=plan.name,
         namespace={**RANDOM, **namespace, **brian_namespace(plan.constants)},
-        events={name: getattr(plan, name) for name in ("learn", "onset") if getattr(plan, name)},
+        events=events,
     )  # fmt: skip
+    if plan.upstroke:
+        plan.upstroke.attach(group)
     if plan.onset:
         group.run_on_event("onset", "t_onset = t")
     for k, (code, period) in enumerate(plan.updates):

@@ -97,7 +97,9 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     stimulus, spec = stimulus_and_circuit(settings["stimulus"], common, f"{at} [stimulus]")
     spec, regular, silenced = changed_circuit(spec, settings, at)
     where = f"{at} [integration]"
-    integration = checked.keys(settings["integration"], ("method", "dt", "threads"), where)
+    integration = checked.keys(
+        settings["integration"], ("method", "dt", "threads", "upstroke"), where
+    )
     here = f"{at} [plasticity]"
     learning, trained = learning_of(settings["plasticity"], spec, cycle, here, common.folder)
     if trained is not None and common.wants(name):
@@ -110,11 +112,12 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     dt = integration.get("dt")
     dt = None if dt is None else checked.quantity(dt, ms, f"{where} dt")
     threads = checked.whole(integration.get("threads", 1), 1, f"{where} threads")
+    upstroke = checked.whole(integration.get("upstroke", 1), 1, f"{where} upstroke")
     try:
         plan = make_plan(
             spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt, learning=learning,
             noted_ms=cycle.length, threads=threads, varied=manipulated.varied,
-            columns=manipulated.columns,
+            columns=manipulated.columns, upstroke=upstroke,
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

@@ -12,9 +12,11 @@ from brian2 import (
     Network,
     NeuronGroup,
     Quantity,
+    StateMonitor,
     get_device,
     ms,
     mV,
+    pA,
     prefs,
     set_device,
 )
@@ -23,8 +25,8 @@ from brian2.devices.device import reset_device
 from brian2.stateupdaters.base import UnsupportedEquationsException
 
 from cells.fast_math import COMPILE_FLAGS, INLINED, use_fast_math
-from cells.integration import METHODS, staggered
-from cells.models import CELL_CLASSES, MODELS, cell_class
+from cells.integration import METHODS, Upstroke, staggered
+from cells.models import CELL_CLASSES, MODELS, CellModel, Compartment, cell_class
 
 
 def run(equations, until, dt, method=staggered, **start):
@@ -334,3 +336,75 @@ def test_what_decays_by_itself_does_so_exactly():
               decay_g=math.exp(-0.1 / 2))["g"]  # fmt: skip
     assert shared == pytest.approx(math.exp(-5 / 2), rel=1e-13)
     assert own == pytest.approx(math.exp(-5 / 2), rel=1e-13)
+
+
+# --- the steps of a spike, done again ------------------------------------------------------------
+
+
+def with_upstroke(model, n, parts=4, **options):
+    """Return copies of a model whose spikes are done again, unconnected."""
+    upstroke = model.upstroke(parts)
+    injected = "\n".join(f"{part.injected} : amp" for part in model.compartments)
+    group = NeuronGroup(
+        n, "\n".join([model.equations(), injected, upstroke.variables]), method=staggered,
+        threshold=model.threshold, reset="", events={"upstroke": upstroke.condition},
+        dt=0.1 * ms, **options,
+    )  # fmt: skip
+    upstroke.attach(group)
+    return group
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_name_of_a_step_done_again_has_two_values(name):
+    """Brian2 takes what is the same in all cells out of the loop: a second value would be first."""
+    group = with_upstroke(MODELS[name], 2)
+    lines = group.event_codes["upstroke"].splitlines()
+    made = [line.split(" = ")[0] for line in lines if line.startswith("_")]
+    assert len(made) == len(set(made)) > 50
+
+
+def test_steps_done_again_in_parts_are_steps_of_a_part():
+    """Where all steps are done again, and all gates are fast, the parts are the steps of a run."""
+    soma = Compartment("soma", "v", "", ("I_leak", "I_Na", "I_Kd"))
+    model, cell = CellModel("axon", (soma,)), cell_class("PV")
+    upstroke = Upstroke("-1*volt", parts=4)
+    start = {"v": -0.05, "m": 0.1, "h": 0.6, "n": 0.3}
+    start |= {f"{x}_again": value for x, value in start.items()}
+    found = {}
+    previous, prefs.codegen.target = prefs.codegen.target, "numpy"
+    try:
+        for dt, again in ((0.1, True), (0.025, False)):
+            more = f"\nI_syn : amp\n{upstroke.variables}"
+            group = NeuronGroup(
+                1, model.equations() + more, method=staggered, dt=dt * ms,
+                events={"upstroke": upstroke.condition} if again else {},
+            )  # fmt: skip
+            if again:
+                upstroke.attach(group)
+            for key, _ in model.parameters:
+                setattr(group, key, cell.parameters[key])
+            group.I_syn = 300 * pA
+            for key, value in start.items():
+                setattr(group, key, Quantity(value, dim=group.variables[key].dim))
+            trace = StateMonitor(group, "v", record=True, dt=0.1 * ms)
+            Network(group, trace).run(20 * ms, namespace={})
+            found[again] = np.array(trace.v[0])
+    finally:
+        prefs.codegen.target = previous
+    assert found[True].max() > 0 and (np.diff(found[True] > -0.015).astype(int) != 0).sum() > 2
+    np.testing.assert_allclose(found[True], found[False], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gates": ("m", "k")}, "no gate 'k' of a potential"),
+        ({"gates": ("m", "I_syn")}, "no gate 'I_syn' of a potential"),
+        ({}, "keeps no 'v_last'"),
+    ],
+)
+def test_spikes_that_cannot_be_done_again_are_refused(change, message):
+    equations = MODELS["cortical"].equations().replace("v_last : volt", "")
+    group = NeuronGroup(1, f"{equations}\nI_syn : amp", method=staggered)
+    with pytest.raises(UnsupportedEquationsException, match=message):
+        Upstroke("V_T", **change).code(group.equations, group.variables)

@@ -22,8 +22,11 @@ pytestmark = [
     pytest.mark.standalone,
     pytest.mark.skipif(shutil.which("g++") is None, reason="no g++"),
 ]
-LOOP = re.compile(r"for\((?:int|size_t) _idx=(?:0|_first); _idx<(?:_N|N|_last); _idx\+\+\)")
-KINDS = ("stateupdater", "noise", "thresholder")
+LOOP = re.compile(
+    r"for\((?:int|size_t) _idx=(?:0|_first); _idx<(?:_N|N|_last); _idx\+\+\)"
+    r"|for\(int32_t _index_events=0;"
+)
+KINDS = ("stateupdater", "noise", "thresholder", "upstroke_resetter")
 
 
 def scalar_loops(folder, names) -> list[str]:
@@ -48,7 +51,10 @@ def scalar_loops(folder, names) -> list[str]:
 @pytest.fixture(scope="module", params=["tiny", "column"])
 def generated(request, tmp_path_factory):
     """Return the folder of the learning circuit's C++ with its header compiled."""
-    run = resolve("predictive_learning", size=request.param, conditions=["learning"], cycles=2)
+    run = resolve(
+        "predictive_learning", size=request.param, conditions=["learning"], cycles=2,
+        settings=["integration.upstroke=4"],
+    )  # fmt: skip
     condition = run.conditions[0]
     folder = tmp_path_factory.mktemp(request.param)
     project.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
@@ -71,7 +77,7 @@ def test_loops_over_cells_are_vectorised(generated, kind):
     # gate of the relay cells, behind a time that is seldom right
     apart = ("after_run", "inputs", "relay_learn")
     names = [file.stem for file in files if not file.stem.startswith(apart)]
-    of = {name.split(f"_{kind}")[0].removesuffix("_spike") for name in names}
+    of = {re.sub(r"_(spike|upstroke)$", "", name.split(f"_{kind}")[0]) for name in names}
     assert of == set(MODELS)
     assert not scalar_loops(generated, names)
 
