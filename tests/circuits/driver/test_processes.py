@@ -48,10 +48,10 @@ def test_results_come_in_the_order_of_the_jobs(monkeypatch):
 
 @pytest.mark.parametrize(("what", "message"), [("raise", "this one failed"), ("die", "--jobs 1")])
 def test_a_failure_ends_all_processes(what, message):
-    jobs = [(what, {}), ("long", {"wait": 60.0})]
+    jobs = [(what, {}), ("long", {"wait": 600.0})]
     before = set(multiprocessing.active_children())
     started = time.monotonic()
     with pytest.raises(DeviceError, match=message):
         in_processes(job, jobs, 2, Progress(), lambda *_: None)
-    assert time.monotonic() - started < 40
+    assert time.monotonic() - started < 300  # it does not wait for the long one
     assert set(multiprocessing.active_children()) == before
