@@ -46,13 +46,14 @@ def _work(number, runs, options):
 
 def _end(pool, before) -> None:
     """End the workers, who first end the programs that they have started."""
-    pool.shutdown(wait=False, cancel_futures=True)
     for process in set(multiprocessing.active_children()) - before:
         for _ in range(2):  # the pool swallows one that falls into the sending of a result
             process.terminate()
             process.join(5)
         process.kill()
         process.join(5)
+    # last: a broken pool holds its lock until its processes are gone
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def in_processes(

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 
 import pytest
@@ -46,12 +47,18 @@ def test_results_come_in_the_order_of_the_jobs(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ and os.environ["OPENBLAS_NUM_THREADS"] == "7"
 
 
+@pytest.mark.parametrize("ignored", [False, True])
 @pytest.mark.parametrize(("what", "message"), [("raise", "this one failed"), ("die", "--jobs 1")])
-def test_a_failure_ends_all_processes(what, message):
+def test_a_failure_ends_all_processes(what, message, ignored):
     jobs = [(what, {}), ("long", {"wait": 600.0})]
     before = set(multiprocessing.active_children())
     started = time.monotonic()
-    with pytest.raises(DeviceError, match=message):
-        in_processes(job, jobs, 2, Progress(), lambda *_: None)
+    # what the parent ignores a process ignores until it has its own handler
+    kept = signal.signal(signal.SIGTERM, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with pytest.raises(DeviceError, match=message):
+            in_processes(job, jobs, 2, Progress(), lambda *_: None)
+    finally:
+        signal.signal(signal.SIGTERM, kept)
     assert time.monotonic() - started < 300  # it does not wait for the long one
     assert set(multiprocessing.active_children()) == before
