@@ -15,7 +15,7 @@ from circuits.driver.progress import Progress
 from circuits.engine.project import DeviceError
 from circuits.runfiles.extensions import load_extensions
 
-__all__ = ["in_processes"]
+__all__ = ["in_processes", "run_jobs"]
 
 # of a worker: what it runs, and the shares that are done, in memory that all processes see
 _simulate = _shares = None
@@ -54,6 +54,29 @@ def _end(pool, before) -> None:
         process.join(5)
     # last: a broken pool holds its lock until its processes are gone
     pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run_jobs(
+    simulate: Callable,
+    jobs: Sequence[tuple],
+    n: int,
+    progress: Progress,
+    done_one: Callable[[int, list], None],
+    extensions: Sequence[str] = (),
+) -> list:
+    """Simulate in this process if ``n`` is 1, else `in_processes`, which says what it takes."""
+    if n > 1:
+        return in_processes(simulate, jobs, n, progress, done_one, extensions)
+    found = []
+    for k, (runs, options) in enumerate(jobs):
+
+        def within(fraction, elapsed, k=k):
+            if math.isfinite(fraction):
+                progress.update((k + fraction) / len(jobs))
+
+        found.append(simulate(runs, progress=within, **options))
+        done_one(k, found[-1])
+    return found
 
 
 def in_processes(
@@ -100,6 +123,7 @@ def in_processes(
     pool = ProcessPoolExecutor(n, context, _start_worker, (simulate, shares, list(extensions)))
     try:
         futures = {pool.submit(_work, k, *job): k for k, job in enumerate(jobs)}
+        workers = set(multiprocessing.active_children()) - before
         pending = set(futures)
         results: list = [None] * len(jobs)
         while pending:
@@ -108,6 +132,9 @@ def in_processes(
             for future in finished:
                 results[futures[future]] = future.result()
                 done_one(futures[future], results[futures[future]])
+            # the pool itself only waits for the workers that it had when it last looked
+            if pending and any(worker.exitcode is not None for worker in workers):
+                raise BrokenProcessPool
         pool.shutdown()
         return results
     except BrokenProcessPool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from typing import cast
 
 import xarray as xr
 
-from circuits.driver.processes import in_processes
+from circuits.driver.processes import run_jobs
 from circuits.driver.progress import Progress
 from circuits.engine.machine import cores
 from circuits.rates.experiments.kinds import KINDS
@@ -39,6 +38,7 @@ def run_condition(
                 progress((k + share) / len(conditions), time.perf_counter() - began)
 
         found.append(KINDS[condition.kind].run(condition.tables, seeds, say))
+        say(1.0)
     return found
 
 
@@ -73,18 +73,7 @@ def run_rate(run: Run, *, jobs: int | None = None, progress: Progress | None = N
             seconds = time.perf_counter() - began
             progress.note(f"{run.name}: {conditions[number].name} ({seconds:.0f} s)")
 
-    if n > 1:
-        found = in_processes(run_condition, work, n, progress, done_one)
-    else:
-        found = []
-        for k, (chosen, options) in enumerate(work):
-
-            def within(share, elapsed, k=k):
-                if math.isfinite(share):
-                    progress.update((k + share) / len(work))
-
-            found.append(run_condition(chosen, progress=within, **options))
-            done_one(k, found[-1])
+    found = run_jobs(run_condition, work, n, progress, done_one)
     names = xr.DataArray([c.name for c in conditions], dims="condition", name="condition")
     ds = xr.concat([pack[0] for pack in found], names, join="outer", data_vars="all",
                    combine_attrs="override")  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import xarray as xr
 
 from circuits.driver import checkpoint
 from circuits.driver.dataset import to_dataset
-from circuits.driver.processes import in_processes
+from circuits.driver.processes import run_jobs
 from circuits.driver.programs import build_all, packs, program_of, programs_of
 from circuits.driver.progress import Progress
 from circuits.driver.restore import restore_rates
@@ -89,20 +88,8 @@ def simulate(
         if not progress.terminal:
             progress.note(f"{run.name}: {names}: {run.cycle.duration:g} s{each} in {wall:.1f} s")
 
-    if n > 1:
-        found = in_processes(
-            simulate_copies, work, n, progress, done_one, run.document.get("extensions", ())
-        )
-    else:
-        found = []
-        for k, (runs, own) in enumerate(work):
-
-            def within(fraction, elapsed, k=k):
-                if math.isfinite(fraction):
-                    progress.update((k + fraction) / len(work))
-
-            found.append(simulate_copies(runs, progress=within, **own))
-            done_one(k, found[-1])
+    extensions = run.document.get("extensions", ())
+    found = run_jobs(simulate_copies, work, n, progress, done_one, extensions)
     elapsed = time.perf_counter() - started - built
     results: list = [None] * len(every)
     replica = np.zeros(len(every), np.int32)
@@ -143,10 +130,8 @@ def _recorded(condition: Condition, seeds: Sequence[int], run: Run) -> list[Reco
     found = []
     for k in range(0, len(seeds), n):
         runs = [(condition, seed) for seed in seeds[k : k + n]]
-        plan, arrays, _ = program_of(runs, run.cycle, n)
-        recording = run_plan(plan, arrays, duration=run.cycle.duration, device=run.device)
-        found += unpacked(condition.plan, recording, n)[: len(runs)]
-    return found
+        found += simulate_copies(runs, run.cycle, copies=n, device=run.device)
+    return [result.recording for result in found]
 
 
 def simulate_copies(

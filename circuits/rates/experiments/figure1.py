@@ -145,8 +145,6 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     free = settle(net, x, steps=2000)
     fixed = [free, settle(net, x, target, CLAMPED, start=free, steps=2000)]
     errors = backprop(net.tied(), x, target).biases
-    if say is not None:
-        say(1.0)
     times = (np.arange(steps) + 1) * cycle["step_ms"] * float(ms / second)
     one = {"units": "1"}
     return xr.Dataset(

@@ -243,8 +243,6 @@ def run(tables_: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     taught(seen, turned)
     both = reader.scores([turned, given], regressed(seen, turned))
     found += [both[:, 0], both[:, 1]]
-    if say is not None:
-        say(1.0)
     one = {"units": "1"}
     return xr.Dataset(
         {

@@ -128,8 +128,6 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
         [_separation(by(given.test_x), by(other)) for by in (left, uncertain)]
         for other in _others(given.test_x).values()
     ]
-    if say is not None:
-        say(1.0)
     one = {"units": "1"}
     return xr.Dataset(
         {

@@ -50,7 +50,7 @@ def test_results_come_in_the_order_of_the_jobs(monkeypatch):
 @pytest.mark.parametrize("ignored", [False, True])
 @pytest.mark.parametrize(("what", "message"), [("raise", "this one failed"), ("die", "--jobs 1")])
 def test_a_failure_ends_all_processes(what, message, ignored):
-    jobs = [(what, {}), ("long", {"wait": 600.0})]
+    jobs = [(what, {}), ("long", {"wait": 60.0})]
     before = set(multiprocessing.active_children())
     started = time.monotonic()
     # what the parent ignores a process ignores until it has its own handler
@@ -60,5 +60,15 @@ def test_a_failure_ends_all_processes(what, message, ignored):
             in_processes(job, jobs, 2, Progress(), lambda *_: None)
     finally:
         signal.signal(signal.SIGTERM, kept)
-    assert time.monotonic() - started < 300  # it does not wait for the long one
+    assert time.monotonic() - started < 45  # it does not wait for the long one
     assert set(multiprocessing.active_children()) == before
+
+
+def test_whichever_process_dies_is_noticed():
+    # the pool of Python 3.12.1 may not know of the second one yet (4 of 12 times)
+    for jobs in [[("die", {}), ("long", {"wait": 60.0})], [("long", {"wait": 60.0}), ("die", {})]]:
+        for _ in range(2):
+            started = time.monotonic()
+            with pytest.raises(DeviceError, match="--jobs 1"):
+                in_processes(job, jobs, 2, Progress(), lambda *_: None)
+            assert time.monotonic() - started < 45
