@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from analysis.data.pieces import spike_variables, synapse_variables
 from analysis.data.versions import AnalysisError
 
 __all__ = ["join"]
@@ -49,10 +50,9 @@ def join(results: Mapping[str, xr.Dataset], conditions: Sequence[str] = ()) -> x
     options: dict = {"data_vars": "minimal", "coords": "minimal", "compat": "equals",
                      "join": "exact" if "spike_time" in first else "outer",
                      "combine_attrs": "override"}  # fmt: skip
-    rest = [
-        [parts[c, s].drop_vars([*_SPIKES, *_SYNAPSES], errors="ignore") for s in seeds]
-        for c in names
-    ]
+    runs = [[parts[c, s] for s in seeds] for c in names]
+    rest = [[part.drop_vars([*_SPIKES, *_SYNAPSES], errors="ignore") for part in row]
+            for row in _with_dw(runs)]  # fmt: skip
     try:
         joined = xr.concat(
             [xr.concat(row, "seed", **options) for row in rest], "condition", **options
@@ -60,16 +60,19 @@ def join(results: Mapping[str, xr.Dataset], conditions: Sequence[str] = ()) -> x
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise AnalysisError(f"results do not fit together: {reason}") from None
-    runs = [[parts[c, s] for s in seeds] for c in names]
-    joined = joined.assign(_spikes(runs, seeds) | _synapses(runs, first))
+    if "spike_time" in first:
+        pairs = [[(p["spike_time"].values, p["spike_neuron"].values) for p in row] for row in runs]
+        joined = joined.assign(spike_variables(pairs, seeds))
+    order = [row["name"] for row in json.loads(first.attrs.get("projections", "[]"))]
+    variables, coordinates = synapse_variables([[_weights_of(p) for p in r] for r in runs], order)
+    joined = joined.assign(variables).assign_coords(coordinates)
     joined.attrs = dict(first.attrs)
     for who in _WHO:
         if said := list(dict.fromkeys(ds.attrs[who] for ds in results.values() if who in ds.attrs)):
             joined.attrs[who] = "; ".join(said)
-    if "synapse_projection" in joined:
-        joined = joined.set_coords("synapse_projection")
-    # variables in the order of a result that was run in one
-    return joined[[name for name in first.data_vars if name in joined]].assign_attrs(joined.attrs)
+    # variables in the order of a result that was run in one: of the part that has most of them
+    fullest = max(results.values(), key=lambda ds: len(ds.data_vars))
+    return joined[[name for name in fullest.data_vars if name in joined]].assign_attrs(joined.attrs)
 
 
 def _runs(results):
@@ -93,52 +96,32 @@ def _runs(results):
     return parts, list(dict.fromkeys(c for c, _ in parts))
 
 
-def _spikes(runs, seeds) -> dict:
-    """Return the spikes of all runs, as `analysis.data.schema` has them."""
-    if "spike_time" not in runs[0][0]:
-        return {}
-    every = [(c, s, part) for c, row in enumerate(runs) for s, part in enumerate(row)]
-    values: dict[str, list] = {name: [] for name in _SPIKES}
-    for c, s, part in every:
-        n = part.sizes["spike"]
-        values["spike_time"].append(part["spike_time"].values)
-        values["spike_neuron"].append(part["spike_neuron"].values)
-        values["spike_seed"].append(np.full(n, seeds[s], np.int64))
-        values["spike_condition"].append(np.full(n, c, np.int32))
-    first = every[0][2]
-    return {name: ("spike", np.concatenate(values[name]), first[name].attrs) for name in _SPIKES}
+def _with_dw(runs):
+    """Return the runs, with a weight change of nothing where nothing learned but elsewhere did."""
+    model = next((part for row in runs for part in row if "dw" in part), None)
+    if model is None:
+        return runs
+    dw, dims = xr.zeros_like(model["dw"]), [d for d in ("snapshot", "loop") if d in model.coords]
+
+    def one(part):
+        if "dw" in part:
+            return part
+        own = dw.assign_coords(condition=part["condition"], seed=part["seed"])
+        return part.assign(dw=own).assign_coords({dim: model[dim] for dim in dims})
+
+    return [[one(part) for part in row] for row in runs]
 
 
-def _synapses(runs, first) -> dict:
-    """Return weights and ends of the synapses; NaN where a condition does not learn with them."""
-    learning = [part for row in runs for part in row if "weight" in part]
-    if not learning:
+def _weights_of(part: xr.Dataset) -> dict[str, tuple]:
+    """Return (source, target, weight) of each projection with which a run learned."""
+    if "weight" not in part:
         return {}
-    size: dict[str, int] = {}
-    for part in learning:
-        of, counts = np.unique(part["synapse_projection"].values.astype(str), return_counts=True)
-        for name, n in zip(of.tolist(), counts.tolist(), strict=True):
-            if size.setdefault(name, n) != n:
-                raise AnalysisError(f"'{name}' has {size[name]} synapses here, {n} there")
-    order = [row["name"] for row in json.loads(first.attrs.get("projections", "[]"))]
-    names = sorted(size, key=lambda name: order.index(name) if name in order else len(order))
-    projection = np.repeat(np.array(names), [size[name] for name in names])
-    shape = len(runs), len(runs[0])
-    weight = np.full((*shape, learning[0].sizes["snapshot"], len(projection)), np.nan, np.float32)
-    ends = {key: np.zeros((shape[1], len(projection)), np.int32) for key in _SYNAPSES[1:3]}
-    for c, row in enumerate(runs):
-        for s, part in enumerate(row):
-            if "weight" not in part:
-                continue
-            of = part["synapse_projection"].values.astype(str)
-            for name in dict.fromkeys(of.tolist()):
-                here, there = of == name, projection == name
-                weight[c, s][:, there] = part["weight"].values[0, 0][:, here]
-                for key, values in ends.items():
-                    values[s, there] = part[key].values[0, here]
-    one = {"units": "1"}
+    of = part["synapse_projection"].values.astype(str)
+    weight = part["weight"].values[0, 0]
+    source, target = (part[f"synapse_{end}"].values[0] for end in ("source", "target"))
+    chosen = {name: of == name for name in dict.fromkeys(of.tolist())}
     return {
-        "weight": (("condition", "seed", "snapshot", "synapse"), weight, one),
-        **{key: (("seed", "synapse"), values, one) for key, values in ends.items()},
-        "synapse_projection": ("synapse", projection),
+        name: (source[here], target[here], weight[:, here])
+        for name, here in chosen.items()
+        if np.isfinite(weight[:, here]).all()
     }

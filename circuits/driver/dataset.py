@@ -9,6 +9,8 @@ from dataclasses import asdict
 import numpy as np
 import xarray as xr
 
+from analysis.data.pieces import spike_variables, synapse_variables
+from analysis.data.schema import PHASES
 from analysis.data.versions import SCHEMA, places
 from circuits.anatomy.spec import CircuitSpec
 from circuits.driver.results import Result, segment, sorted_spikes
@@ -16,9 +18,7 @@ from circuits.engine.arrays import cells_of
 from circuits.runfiles import provenance
 from circuits.runfiles.model import Run
 
-__all__ = ["population_rows", "projection_rows", "to_dataset"]
-
-PHASES = ("minus", "plus")
+__all__ = ["population_rows", "projection_rows", "stamped", "to_dataset"]
 
 
 def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
@@ -51,17 +51,10 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
     shape = (len(run.conditions), len(run.seeds))
     rate = np.empty((*shape, cycle.count, 2, n_neuron), np.float32)
     stimulus = np.empty((*shape, cycle.count, spec.channels))
-    parts: dict[str, list] = {k: [] for k in ("time", "neuron", "seed", "condition")}
-    for k, result in enumerate(results):
-        c, s = divmod(k, len(run.seeds))
-        t, n = sorted_spikes(result.recording, cells)
-        rate[c, s], stimulus[c, s] = segment(t, n, n_neuron, cycle), result.drive
-        parts["time"].append(t)
-        parts["neuron"].append(n)
-        parts["seed"].append(np.full(t.size, run.seeds[s], np.int64))
-        parts["condition"].append(np.full(t.size, c, np.int32))
-    joined = {key: np.concatenate(values) for key, values in parts.items()}
-    start = (cycle.warmup + np.arange(cycle.count)) * cycle.length * 1e-3
+    spikes = [sorted_spikes(result.recording, cells) for result in results]
+    for k, (result, (t, n)) in enumerate(zip(results, spikes, strict=True)):
+        at = divmod(k, len(run.seeds))
+        rate[at], stimulus[at] = segment(t, n, n_neuron, cycle), result.drive
     dims = ("condition", "seed", "cycle")
     variables, coordinates = _learning_variables(run, results)
 
@@ -70,10 +63,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
 
     ds = xr.Dataset(
         {
-            "spike_time": ("spike", joined["time"], {"units": "s"}),
-            "spike_neuron": ("spike", joined["neuron"], {"units": "1"}),
-            "spike_seed": ("spike", joined["seed"], {"units": "1"}),
-            "spike_condition": ("spike", joined["condition"], {"units": "1"}),
+            **spike_variables(_by_condition(spikes, run), run.seeds),
             "rate": ((*dims, "phase", "neuron"), rate, {"units": "Hz"}),
             "stimulus": (
                 (*dims, "channel"), stimulus,
@@ -89,8 +79,8 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "cell_class": of_cells("cell"),
             "neuron_channel": ("neuron", cells.position.astype(np.int32), {"units": "1"}),
             **_places(spec, cells.position),
-            "cycle_start": ("cycle", start, {"units": "s"}),
-            "plus_start": ("cycle", start + cycle.plus * cycle.length * 1e-3, {"units": "s"}),
+            "cycle_start": ("cycle", cycle.starts, {"units": "s"}),
+            "plus_start": ("cycle", cycle.plus_starts, {"units": "s"}),
             "phase": list(PHASES),
             "seed": ("seed", np.array(run.seeds, np.int64), {"units": "1"}),
             "condition": [c.name for c in run.conditions],
@@ -101,7 +91,6 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "experiment": run.experiment,
             "size": run.size,
             "schema": SCHEMA,
-            **_made_by(),
             "cycle_length_s": cycle.length * 1e-3,
             "t_stop_s": cycle.duration,
             "n_x": spec.n_x,
@@ -116,11 +105,17 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
     return ds
 
 
-def _made_by() -> dict[str, str]:
-    """Return the version of the package and, of a clone, its commit."""
+def _by_condition(values: Sequence, run: Run) -> list[Sequence]:
+    """Return one value of each run, in their order, as one sequence for each condition."""
+    n = len(run.seeds)
+    return [values[k : k + n] for k in range(0, len(values), n)]
+
+
+def stamped(ds: xr.Dataset) -> xr.Dataset:
+    """Return a result of any experiment that says its schema, package version and commit."""
     found = provenance.commit()
     commit = {"commit": found["commit"] + (", changed" if found["dirty"] else "")} if found else {}
-    return {"pulvinar": provenance.version(), **commit}
+    return ds.assign_attrs(schema=SCHEMA, pulvinar=provenance.version(), **commit)
 
 
 def _places(spec: CircuitSpec, channel: np.ndarray) -> dict:
@@ -188,25 +183,12 @@ def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict
         "block": [block.name for block in blocks],
         "cycle_block": ("cycle", np.repeat(np.arange(len(blocks), dtype=np.int32), n_cycles), one),
     }
-    # conditions may learn with other projections, in the order of the anatomy
     order = [p.name for p in run.conditions[0].spec.projections]
-    first: dict[str, Result] = {}
-    for result in results:
-        for projection in result.weights:
-            first.setdefault(projection, result)
-    names = sorted(first, key=order.index)
-    if not names:
+    weights, projections = synapse_variables(
+        _by_condition([result.weights for result in results], run), order
+    )
+    if not weights:
         return variables, coordinates
-    size = [first[name].weights[name][0].size for name in names]
-    begin = dict(zip(names, np.cumsum([0, *size[:-1]]), strict=True))
-    weight = np.full((*shape, len(blocks) + 1, sum(size)), np.nan, np.float32)
-    ends = np.zeros((2, shape[1], sum(size)), np.int32)
-    for k, result in enumerate(results):
-        c, s = divmod(k, shape[1])
-        for name, (source, target, values) in result.weights.items():
-            part = slice(begin[name], begin[name] + source.size)
-            weight[c, s, :, part] = values
-            ends[:, s, part] = source, target
     # a circuit with one loop needs no dim for it
     loops = [loop.name for loop in run.conditions[0].spec.loops]
     silent = np.zeros((len(loops), *results[0].drive.shape))
@@ -216,19 +198,13 @@ def _learning_variables(run: Run, results: Sequence[Result]) -> tuple[dict, dict
         dw, loop_dims = dw[:, :, 0], (*dims, "channel")
     else:
         coordinates["loop"] = loops
-    variables |= {
-        "weight": (("condition", "seed", "snapshot", "synapse"), weight, one),
-        "synapse_source": (("seed", "synapse"), ends[0], one),
-        "synapse_target": (("seed", "synapse"), ends[1], one),
+    variables |= weights | {
         "dw": (
             loop_dims, dw,
             one | {"long_name": "mean weight change onto the relay cells, by presynaptic spikes"},
         ),
     }  # fmt: skip
-    coordinates |= {
-        "snapshot": ["start", *(block.name for block in blocks)],
-        "synapse_projection": ("synapse", np.repeat(np.array(names), size)),
-    }
+    coordinates |= {"snapshot": ["start", *(block.name for block in blocks)], **projections}
     return variables, coordinates
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from analysis.data import schema
 from circuits.engine.arrays import Cells, cells_of, endpoints
 from circuits.engine.launch import Recording
 from circuits.engine.project import DeviceError
 from circuits.runfiles.model import Condition, Cycle
 
 __all__ = ["Result", "keep_weights", "segment", "sorted_spikes"]
-
-_EDGE = 1e-9  # seconds by which rounding of the time grid may move a spike over an edge
 
 
 @dataclass
@@ -65,18 +64,7 @@ def segment(time_s, neuron, n_neuron: int, cycle: Cycle) -> np.ndarray:
         Phases minus and plus.
     """
     length = cycle.length * 1e-3
-    position = (np.asarray(time_s) + _EDGE) / length - cycle.warmup
-    index = np.floor(position).astype(int)
-    inside = (index >= 0) & (index < cycle.count)
-    index, neuron = index[inside], np.asarray(neuron)[inside]
-    since = (position[inside] - index) * length
-    plus = (since >= cycle.plus * length).astype(int)
-    count = np.bincount(
-        (index * 2 + plus) * n_neuron + neuron, minlength=cycle.count * 2 * n_neuron
-    )
-    duration = np.array([cycle.plus, 1 - cycle.plus]) * length
-    rate = count.reshape(cycle.count, 2, n_neuron) / duration[:, None]
-    return rate.astype(np.float32)
+    return schema.segment(time_s, neuron, n_neuron, cycle.starts, cycle.plus_starts, length)
 
 
 def sorted_spikes(recording: Recording, cells: Cells) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
 from circuits.driver import checkpoint, store
 from circuits.driver.courses import check_manipulations
-from circuits.driver.dataset import population_rows, projection_rows
+from circuits.driver.dataset import population_rows, projection_rows, stamped
 from circuits.driver.inputs import check_weights
 from circuits.driver.memory import check_memory
 from circuits.driver.programs import build_all, check_compiler
@@ -143,12 +143,14 @@ def run_file(
 def _simulated(run: Run, jobs, progress: Progress, checkpoints: Path | None):
     """Return the Dataset of a run, and what is to be told of it."""
     if run.experiment == "synapse":
-        return _run_bench(run, progress)
-    if run.experiment == "rate":
+        ds, info = _run_bench(run, progress)
+    elif run.experiment == "rate":
         from circuits.driver.rates import run_rate
 
-        return run_rate(run, jobs=jobs, progress=progress)
-    return simulate(run, jobs=jobs, progress=progress, checkpoints=checkpoints)
+        ds, info = run_rate(run, jobs=jobs, progress=progress)
+    else:
+        ds, info = simulate(run, jobs=jobs, progress=progress, checkpoints=checkpoints)
+    return stamped(ds), info
 
 
 def _describe(run: Run, info: Mapping) -> dict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from circuits.anatomy.spec import CircuitSpec
 from circuits.engine.plan import Plan
 from circuits.manipulations import Change
@@ -48,6 +50,16 @@ class Cycle:
     def duration(self) -> float:
         """Seconds in all."""
         return self.total * self.length * 1e-3
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Starts of the analysed cycles, (count,), s from the start of the warm-up."""
+        return (self.warmup + np.arange(self.count)) * self.length * 1e-3
+
+    @property
+    def plus_starts(self) -> np.ndarray:
+        """Starts of their plus phases, (count,), s."""
+        return self.starts + self.plus * self.length * 1e-3
 
     @property
     def bins(self) -> int:

@@ -23,7 +23,7 @@ def path(write):
 def made(path, tmp_path_factory):
     """Return what makes a run folder of some conditions and seeds; the recordings are random."""
 
-    def make(conditions, seeds, *options):
+    def make(conditions, seeds, *options, path=path):
         out = tmp_path_factory.mktemp("out") / "r"
         run = resolve(path, cycles=4)
         queue = [
@@ -64,6 +64,25 @@ def test_the_parts_joined_are_the_whole(parts, made, tmp_path, capsys):
     assert list(info["circuit"]) == list(CONDITIONS) == info["conditions"]
     assert [one["seeds"] for one in info["joined"]] == [[4], [3, 4], [3]]
     assert (out / "report.html").stat().st_size > 1000
+
+
+BARE = """
+[[condition]]
+name = "baseline"
+[[condition]]
+name = "more"
+[condition.plasticity]
+projections = ["V2.L6CT->TRC"]
+"""
+
+
+def test_a_condition_that_does_not_learn_joins_one_that_does(write, made, tmp_path):
+    path = write(BLOCKS + BARE)
+    parts = [made([name], [3], path=path) for name in CONDITIONS]
+    assert main.main(["join", *map(str, parts), "--out", str(tmp_path / "all")]) == 0
+    found, expected = schema.load(tmp_path / "all"), schema.load(made(CONDITIONS, [3], path=path))
+    assert found.drop_attrs(deep=False).identical(expected.drop_attrs(deep=False))
+    assert np.isnan(found["weight"].sel(condition="baseline")).all() and "dw" in found
 
 
 @pytest.mark.parametrize(
