@@ -4,6 +4,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export MPLBACKEND ?= Agg
 
+# Tests in processes that keep a file together; each may compile.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help .venv run test test-all coverage lint replicate bench cuda-build clean
 
@@ -41,13 +44,13 @@ run: $(STAMP)
 	$(BIN)/pulvinar run predictive_learning --seeds 11-12 --conditions "learning,plasticity off"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not cuda"
+	$(TESTS) -m "not slow and not cuda"
 
 test-all: $(STAMP) .venv/.cuda
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 coverage: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not cuda" --cov --cov-report=term-missing
+	$(TESTS) -m "not slow and not cuda" --cov --cov-report=term-missing
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
