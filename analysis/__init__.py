@@ -2,6 +2,8 @@
 
 Packages
 --------
+statistics
+    Intervals over seeds, equivalence, many claims at once.
 data
     The shape of a result, one run out of many, rates by theta cycle and phase; cycles of a block.
 measures

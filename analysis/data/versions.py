@@ -11,24 +11,30 @@ schema  what changed
 1       ``channel``, ``position`` and ``polarity`` are three things; which picture a cycle showed;
         verdicts.json is an object that holds the list
 2       the attribute ``loops`` names the prediction loops; before, there was one circuit with one
+3       a verdict is ``holds``, ``falsified`` or ``undecided`` by an interval over seeds; before, it
+        held or failed by the mean
 ======= ==========================================================================================
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from analysis.statistics.decide import HOLDS, decide
+
 __all__ = [
     "SCHEMA", "AnalysisError", "check_version", "migrate", "open_result", "places", "read_json",
     "read_verdicts", "with_schema",
 ]  # fmt: skip
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class AnalysisError(ValueError):
@@ -86,7 +92,7 @@ def _from_1(ds: xr.Dataset) -> xr.Dataset:
 
 
 #: From each version to the next.
-_MIGRATIONS: tuple[Callable[[xr.Dataset], xr.Dataset], ...] = (_from_0, _from_1)
+_MIGRATIONS: tuple[Callable[[xr.Dataset], xr.Dataset], ...] = (_from_0, _from_1, lambda ds: ds)
 
 
 def check_version(found, where: str) -> int:
@@ -161,10 +167,28 @@ def read_json(path: Path | str):
     return found
 
 
+def _decided(verdict: dict) -> dict:
+    """Return a verdict of before schema 3, judged by the interval of the values that it holds."""
+    numbers = [float(t) for t in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", verdict["criterion"])]
+    sign = verdict["criterion"][:2]
+    low, high = {">=": (*numbers, None), "<=": (None, *numbers)}.get(sign, numbers)
+    values = [math.nan if v is None else v for v in verdict["values"]]
+    found = decide(values, low, high)
+    return verdict | {
+        "failed": sum(v is None for v in verdict["values"]),
+        "verdict": found.verdict,
+        "interval": None if found.interval is None else list(found.interval),
+        "p": found.p,
+        "seeds_needed": found.seeds_needed,
+        "holds": found.verdict == HOLDS,
+    }
+
+
 def read_verdicts(path: Path | str) -> list[dict]:
-    """Return the verdicts of a run from its ``verdicts.json``; errors as of `read_json`."""
+    """Return the verdicts in a ``verdicts.json``, migrated; errors as of `read_json`."""
     found = read_json(path)
-    return found["verdicts"] if isinstance(found, dict) else found
+    verdicts = found["verdicts"] if isinstance(found, dict) else found
+    return [v if "verdict" in v else _decided(v) for v in verdicts]
 
 
 def with_schema(**content) -> dict:

@@ -103,7 +103,11 @@ _VERDICT: dict = {
     "spread": None,
     "values": [],
     "n": 1,
+    "failed": 0,
     "criterion": "",
+    "verdict": "undecided",
+    "interval": None,
+    "seeds_needed": None,
 }
 
 
@@ -211,6 +215,7 @@ def write_report(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["number"] = _number
+    environment.filters["remark"] = judge.remark
     template = files("analysis.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     plain = {k: v for k, v in run_info.items() if not isinstance(v, Mapping)}
     nested = {k: v for k, v in run_info.items() if isinstance(v, Mapping)}

@@ -21,12 +21,12 @@ from scipy.stats import ks_2samp
 
 from analysis import observables
 from analysis.data import schema
+from analysis.statistics.decide import LEAST_SEEDS, LEVEL, holm
 
 __all__ = ["compare", "compare_folders", "comparison_table"]
 
 _OF_POPULATION = ("population_rate", "irregularity", "synchrony")
 _OF_CIRCUIT = ("burst_rate", "burst_plus_fraction", "burst_vector_strength", "plus_pattern_r")
-_LEAST_SEEDS = 3
 
 
 def _measures(ds: xr.Dataset) -> Iterator[tuple[str, str, dict]]:
@@ -63,9 +63,9 @@ def compare(a: xr.Dataset, b: xr.Dataset, condition: str | None = None) -> xr.Da
     """
     tables = []
     for ds in (a, b):
-        if ds.sizes.get("seed", 1) < _LEAST_SEEDS:
+        if ds.sizes.get("seed", 1) < LEAST_SEEDS:
             raise schema.AnalysisError(
-                f"{ds.sizes.get('seed', 1)} seeds are too few to compare; at least {_LEAST_SEEDS}"
+                f"{ds.sizes.get('seed', 1)} seeds are too few to compare; at least {LEAST_SEEDS}"
             )
         names = [str(c) for c in np.atleast_1d(ds["condition"])] if "condition" in ds else [None]
         name = condition or names[0]
@@ -86,7 +86,7 @@ def compare(a: xr.Dataset, b: xr.Dataset, condition: str | None = None) -> xr.Da
     for k, label in enumerate(tables[0]):
         x, y = (np.array(t[label])[np.isfinite(t[label])] for t in tables)
         found[6:, k] = x.size, y.size
-        if min(x.size, y.size) >= _LEAST_SEEDS:
+        if min(x.size, y.size) >= LEAST_SEEDS:
             distance, p = ks_2samp(x, y, method="exact")
             found[:6, k] = x.mean(), y.mean(), x.std(ddof=1), y.std(ddof=1), distance, p
     names = ("mean_a", "mean_b", "sd_a", "sd_b", "distance", "p", "n_a", "n_b")
@@ -108,8 +108,7 @@ def comparison_table(found: xr.Dataset) -> str:
     known = np.flatnonzero(np.isfinite(p))
     # with many measures some p values are small by chance: Holm's correction
     order = known[np.argsort(p[known])]
-    corrected = np.maximum.accumulate(p[order] * np.arange(order.size, 0, -1)) if order.size else p
-    different = int((corrected < 0.05).sum())
+    different = int((holm(p[known]) < LEVEL).sum())
     lines = [
         f"{known.size} measures; {different} differ at 5 % (Kolmogorov-Smirnov, Holm); smallest p"
         f" {p[order[0]]:.2g}, as expected by chance {1 / (order.size + 1):.2g}"

@@ -9,12 +9,53 @@ import xarray as xr
 
 from analysis import observables
 from analysis.data import schema
+from analysis.statistics.decide import (
+    FALSIFIED,
+    HOLDS,
+    LEAST_SEEDS,
+    LEVEL,
+    UNDECIDED,
+    decide,
+    holm,
+)
 
-__all__ = ["criterion_text", "evaluate", "summary", "verdict"]
+__all__ = ["criterion_text", "evaluate", "mark", "over_families", "remark", "summary",
+           "verdict"]  # fmt: skip
 
-_KEYS = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max",
-         "unit")  # fmt: skip
+_KEYS = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast", "min",
+         "max", "margin", "family", "unit")  # fmt: skip
+_CONTRASTS = ("relative", "difference")
 _SAME = {"bursts/s": "Hz", "spikes/s": "Hz", "1/s": "Hz", "": "1", "dimensionless": "1"}
+
+
+def _check_bounds(criterion, name):
+    bounds = [criterion[key] for key in ("min", "max") if criterion.get(key) is not None]
+    margin = criterion.get("margin")
+    if not bounds and margin is None:
+        raise schema.AnalysisError(f"criterion '{name}': needs 'min' or 'max', or 'margin'")
+    if not all(isinstance(b, int | float) and math.isfinite(b) for b in bounds):
+        raise schema.AnalysisError(f"criterion '{name}': 'min' and 'max' must be finite numbers")
+    if len(bounds) == 2 and bounds[0] > bounds[1]:
+        raise schema.AnalysisError(f"criterion '{name}': 'min' is above 'max'")
+    if margin is not None:
+        if bounds or criterion.get("reference") is None:
+            raise schema.AnalysisError(
+                f"criterion '{name}': 'margin' is of the difference from a 'reference', without"
+                " 'min' and 'max'"
+            )
+        if not (isinstance(margin, int | float) and 0 < margin < math.inf):
+            raise schema.AnalysisError(f"criterion '{name}': 'margin' must be above 0")
+    contrast = criterion.get("contrast", "relative")
+    if contrast not in _CONTRASTS:
+        known = schema.nearest(contrast, _CONTRASTS)
+        raise schema.AnalysisError(f"criterion '{name}': unknown contrast '{contrast}'{known}")
+    if "contrast" in criterion and criterion.get("reference") is None:
+        raise schema.AnalysisError(f"criterion '{name}': 'contrast' needs a 'reference'")
+
+
+def _relative(criterion) -> bool:
+    reference = criterion.get("reference") is not None
+    return reference and criterion.get("contrast", "relative") == "relative"
 
 
 def _check(criterion, ds):
@@ -27,18 +68,12 @@ def _check(criterion, ds):
     for key in ("id", "claim", "observable"):
         if not criterion.get(key):
             raise schema.AnalysisError(f"criterion '{name}': no key '{key}'")
-    bounds = [criterion[key] for key in ("min", "max") if criterion.get(key) is not None]
-    if not bounds:
-        raise schema.AnalysisError(f"criterion '{name}': needs 'min' or 'max'")
-    if not all(isinstance(b, int | float) and math.isfinite(b) for b in bounds):
-        raise schema.AnalysisError(f"criterion '{name}': 'min' and 'max' must be finite numbers")
-    if len(bounds) == 2 and bounds[0] > bounds[1]:
-        raise schema.AnalysisError(f"criterion '{name}': 'min' is above 'max'")
+    _check_bounds(criterion, name)
     try:
         found = observables.find(criterion["observable"], criterion.get("args"))
     except schema.AnalysisError as error:
         raise schema.AnalysisError(f"criterion '{name}': {error}") from None
-    relative = criterion.get("reference") is not None
+    relative = _relative(criterion)
     unit = criterion.get("unit", "1" if relative else found.unit)
     if relative and unit != "1":
         raise schema.AnalysisError(f"criterion '{name}': a deviation from a reference has unit '1'")
@@ -57,9 +92,13 @@ def _check(criterion, ds):
     return found
 
 
-def criterion_text(low: float | None, high: float | None, unit: str = "1") -> str:
+def criterion_text(
+    low: float | None, high: float | None, unit: str = "1", margin: float | None = None
+) -> str:
     """Return a criterion in words of mathematics, e.g. ``"4 to 6 Hz"`` or ``">= 0.6"``."""
     suffix = "" if unit in ("1", "") else f" {unit}"
+    if margin is not None:
+        return f"within {margin:g}{suffix} of no difference"
     if low is not None and high is not None:
         return f"{low:g} to {high:g}{suffix}"
     return f">= {low:g}{suffix}" if low is not None else f"<= {high:g}{suffix}"
@@ -74,6 +113,7 @@ def verdict(
     low: float | None = None,
     high: float | None = None,
     source: str = "",
+    margin: float | None = None,
 ) -> dict:
     """Judge values, one for each seed, against a criterion.
 
@@ -81,32 +121,65 @@ def verdict(
     ----------
     claim_id, claim, observable, unit, source : str
     values : list of float
+        Of a comparison with a reference, the paired differences.
     low, high : float, optional
+    margin : float, optional
+        Instead of bounds: the largest difference that is none.
 
     Returns
     -------
     dict
         id, claim, source, observable, unit, value (mean over seeds), spread (standard deviation
-        over seeds, n - 1; None for a single one), values, n, criterion, holds. A NaN is written
-        as None, so that the verdict is valid JSON; a value that is NaN for any seed never holds.
+        over seeds, n - 1; None for a single one), values, n, failed (seeds that gave no number),
+        criterion; verdict ("holds", "falsified" or "undecided"), interval, p and seeds_needed as
+        `analysis.statistics.decide.Decision` has them; holds. A NaN is written as None, so that the
+        verdict is valid JSON; with a value that is NaN for any seed nothing is decided.
     """
     values = [float(v) for v in values]
     finite = bool(values) and all(math.isfinite(v) for v in values)
-    mean = float(np.mean(values)) if finite else None
-    holds = finite and (low is None or mean >= low) and (high is None or mean <= high)
+    bounds = (low, high) if margin is None else (-margin, margin)
+    found = decide(values, *bounds, equivalence=margin is not None)
     return {
         "id": claim_id,
         "claim": claim,
         "source": source,
         "observable": observable,
         "unit": unit,
-        "value": mean,
+        "value": float(np.mean(values)) if finite else None,
         "spread": float(np.std(values, ddof=1)) if finite and len(values) > 1 else None,
         "values": [v if math.isfinite(v) else None for v in values],
         "n": len(values),
-        "criterion": criterion_text(low, high, unit),
-        "holds": bool(holds),
+        "failed": sum(not math.isfinite(v) for v in values),
+        "criterion": criterion_text(low, high, unit, margin),
+        "verdict": found.verdict,
+        "interval": None if found.interval is None else list(found.interval),
+        "p": found.p,
+        "seeds_needed": found.seeds_needed,
+        "holds": found.verdict == HOLDS,
     }
+
+
+def over_families(verdicts: list[dict], families: list[str | None]) -> None:
+    """Correct the verdicts of each family for their number, by Holm's method, in place.
+
+    What is decided alone and not in its family becomes undecided; ``p_family`` is the corrected p.
+
+    Parameters
+    ----------
+    verdicts : list of dict
+        From `verdict`.
+    families : list of str or None
+        Of each; None: of none.
+    """
+    for family in dict.fromkeys(name for name in families if name is not None):
+        mine = [
+            v for v, name in zip(verdicts, families, strict=True)
+            if name == family and v["p"] is not None
+        ]  # fmt: skip
+        for v, p in zip(mine, holm([v["p"] for v in mine]), strict=True):
+            v |= {"family": family, "p_family": float(p)}
+            if p > LEVEL:
+                v |= {"verdict": UNDECIDED, "holds": False}
 
 
 def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
@@ -117,11 +190,12 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     ds : Dataset
         All runs.
     criteria : list of dict
-        Keys id, claim, source, observable, args (dict), condition, reference,
-        min, max, unit. Without
-        ``condition`` the first one of the Dataset is meant, the reference; ``"*"`` gives a
-        verdict for each condition, with the id ``id[condition]``. With ``reference``, the name of
-        another condition, the value is the relative deviation from it, seed by seed.
+        Keys id, claim, source, observable, args (dict), condition, reference, contrast, min, max,
+        margin, family, unit. Without ``condition`` the first one of the Dataset is meant, the
+        reference; ``"*"`` gives a verdict for each condition, with the id ``id[condition]``. With
+        ``reference``, the name of another condition, the value is the relative deviation from it,
+        seed by seed, or with ``contrast = "difference"`` the difference. ``margin``: there is no
+        difference beyond it. Verdicts of one ``family`` are corrected for their number.
 
     Returns
     -------
@@ -137,7 +211,8 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     runs = schema.runs(ds)
     conditions = list(dict.fromkeys(condition for condition, _ in runs))
     singles = {}
-    results = []
+    results: list[dict] = []
+    families: list[str | None] = []
 
     def measure(criterion, measured, condition) -> list[float]:
         values = []
@@ -167,30 +242,56 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
         for condition in chosen:
             values = measure(criterion, measured, condition)
             if base is not None:
-                values = [a / b - 1 if b else math.nan for a, b in zip(values, base, strict=True)]
+                pairs = list(zip(values, base, strict=True))
+                if _relative(criterion):
+                    values = [a / b - 1 if b else math.nan for a, b in pairs]
+                else:
+                    values = [a - b for a, b in pairs]
             result = verdict(
                 f"{criterion['id']}[{condition}]" if everywhere else criterion["id"],
                 criterion["claim"],
                 measured.name,
                 values,
-                measured.unit if base is None else "1",
+                "1" if _relative(criterion) else measured.unit,
                 criterion.get("min"),
                 criterion.get("max"),
                 criterion.get("source", ""),
+                criterion.get("margin"),
             )
             if condition is not None:
                 result["condition"] = condition
+            if reference is not None:
+                result["reference"] = reference
             results.append(result)
+            families.append(criterion.get("family"))
+    over_families(results, families)
     return results
 
 
+def mark(v: dict) -> str:
+    """Return the word of a verdict as a table shows it: what is not so stands out."""
+    return "**FALSIFIED**" if v["verdict"] == FALSIFIED else v["verdict"]
+
+
+def remark(v: dict) -> str:
+    """Return what to add to a verdict: failed runs, too few seeds, or how many would tell."""
+    found = [f"{v['failed']} of {v['n']} undefined"] if v["failed"] else []
+    if v["seeds_needed"] is not None:
+        found.append(f"about {v['seeds_needed']} seeds would tell")
+    elif not v["failed"] and v["n"] < LEAST_SEEDS:
+        found.append("by the mean: too few seeds for an interval")
+    return "; ".join(found)
+
+
 def summary(verdicts: list[dict]) -> str:
-    """Return one line: how many claims hold, which fail, and over how many seeds."""
+    """Return one line: how many claims hold, which do not, which cannot be told; seeds."""
     if not verdicts:
         return "No claims were tested."
-    failed = [v["id"] for v in verdicts if not v["holds"]]
     n = sorted({v.get("n", 1) for v in verdicts})
     seeds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
-    line = f"{len(verdicts) - len(failed)} of {len(verdicts)} claims hold"
+    line = f"{sum(v['verdict'] == HOLDS for v in verdicts)} of {len(verdicts)} claims hold"
     line += f" (n = {seeds} seed{'' if n == [1] else 's'})"
-    return f"{line}; failed: {', '.join(failed)}." if failed else f"{line}."
+    for word in (FALSIFIED, UNDECIDED):
+        mine = [v["id"] for v in verdicts if v["verdict"] == word]
+        line += f"; {word}: {', '.join(mine)}" if mine else ""
+    return f"{line}."

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from analysis.data.versions import read_verdicts
-from analysis.verdicts.judge import summary
+from analysis.verdicts.judge import mark, remark, summary
 
 __all__ = ["results_table"]
 
@@ -17,6 +17,11 @@ def _number(verdict: dict) -> str:
     unit = "" if verdict["unit"] in ("1", "") else f" {verdict['unit']}"
     spread = "" if verdict["spread"] is None else f" ± {verdict['spread']:.2g}"
     return f"{verdict['value']:.3g}{spread}{unit}"
+
+
+def _interval(verdict: dict) -> str:
+    found = "" if verdict["interval"] is None else "{:.3g} to {:.3g}".format(*verdict["interval"])
+    return "; ".join(filter(None, (found, remark(verdict))))
 
 
 def results_table(folder: Path | str) -> str:
@@ -36,18 +41,21 @@ def results_table(folder: Path | str) -> str:
     parts = [
         "# Latest results",
         "",
-        "Written by `make replicate`; values are means ± sd over seeds.",
+        "Written by `make replicate`; values are means ± sd over seeds, intervals those of the mean"
+        " (95 %). A claim holds if its interval lies within the criterion, is falsified if it lies"
+        " outside, else undecided.",
     ]
     for path in sorted(Path(folder).glob("*/verdicts.json")):
         verdicts = read_verdicts(path)
         note = path.with_name("note.md")
         told = [note.read_text(encoding="utf-8").strip(), ""] if note.exists() else []
         parts += ["", f"## {path.parent.name}", "", summary(verdicts), "", *told]
-        parts += ["| | claim | condition | value | criterion | n |", "|---|---|---|---|---|---|"]
+        parts += ["| | claim | condition | value | interval | criterion | n |",
+                  "|---|---|---|---|---|---|---|"]  # fmt: skip
         for v in verdicts:
-            holds = "holds" if v["holds"] else "**FAILS**"
             claim = v["claim"].replace("|", "\\|")
-            cells = (holds, claim, v.get("condition", ""), _number(v), v["criterion"], v["n"])
+            cells = (mark(v), claim, v.get("condition", ""), _number(v), _interval(v),
+                     v["criterion"], v["n"])  # fmt: skip
             parts.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(parts) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from analysis.observables.registry import evaluate, find
-from analysis.verdicts.judge import verdict
+from analysis.verdicts.judge import over_families, verdict
 
 __all__ = ["judge"]
 
@@ -20,7 +20,7 @@ def judge(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     ds : Dataset
         Of the bench.
     criteria : list of dict
-        Keys id, claim, source, observable, args, min, max, unit.
+        Keys id, claim, source, observable, args, min, max, family, unit.
 
     Returns
     -------
@@ -51,4 +51,5 @@ def judge(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
                 criterion.get("source", ""),
             )
         )
+    over_families(out, [criterion.get("family") for criterion in criteria])
     return out

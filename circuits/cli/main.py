@@ -135,9 +135,12 @@ def _list(arguments) -> int:
         if verdicts is None:
             last = "not run yet"
         else:
-            failed = [v["id"] for v in verdicts if not v["holds"]]
-            last = f"{len(verdicts) - len(failed)} of {len(verdicts)} claims hold"
-            last += f"; failed: {', '.join(failed)}" if failed else ""
+            # of before schema 3 the mean alone decided, see `analysis.data.versions`
+            words = [v.get("verdict", "holds" if v["holds"] else "falsified") for v in verdicts]
+            last = f"{words.count('holds')} of {len(verdicts)} claims hold"
+            for word in ("falsified", "undecided"):
+                mine = [v["id"] for v, found in zip(verdicts, words, strict=True) if found == word]
+                last += f"; {word}: {', '.join(mine)}" if mine else ""
         print(f"{name}\n    {document.get('claim', '')}\n    {last}")
     if not found:
         print("no run files found", file=sys.stderr)
@@ -145,13 +148,17 @@ def _list(arguments) -> int:
 
 
 def _print_verdicts(verdicts: list[dict]) -> None:
+    from analysis.verdicts.judge import remark
+
     for v in verdicts:
         value = "undefined" if v["value"] is None else f"{v['value']:.3g}"
         spread = "" if v.get("spread") is None else f" +- {v['spread']:.2g}"
         unit = "" if v["unit"] == "1" else f" {v['unit']}"
-        sign = "holds" if v["holds"] else "FAILS"
+        between = "" if v["interval"] is None else " [{:.3g}, {:.3g}]".format(*v["interval"])
+        sign = v["verdict"].upper() if v["verdict"] == "falsified" else v["verdict"]
+        told = "; ".join(filter(None, (f"n = {v['n']}", v["criterion"], remark(v))))
         where = f" [{v['condition']}]" if v.get("condition") and "[" not in v["id"] else ""
-        print(f"{sign}  {v['id']}{where}: {value}{spread}{unit} (n = {v['n']}; {v['criterion']})")
+        print(f"{sign:<9}  {v['id']}{where}: {value}{spread}{between}{unit} ({told})")
 
 
 def _names(text: str) -> list[str]:

@@ -50,8 +50,9 @@ def check_criteria(run: Run) -> None:
                 _check_block_names(found, arguments, blocks)
         except schema.AnalysisError as error:
             raise InputError(f"{where}: {error}") from None
-        # a deviation from a reference condition has no unit
-        expected = found.unit if criterion.get("reference") is None else "1"
+        # a relative deviation from a reference condition has no unit
+        absolute = criterion.get("reference") is None or criterion.get("contrast") == "difference"
+        expected = found.unit if absolute else "1"
         unit = criterion.get("unit", expected)
         if unit != expected:
             raise InputError(f"{where}: unit '{unit}', but '{found.name}' here has '{expected}'")

@@ -9,8 +9,8 @@ from cells.parameters import InputError, nearest
 
 __all__ = ["criteria_of", "measurable"]
 
-_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "min", "max",
-              "unit")  # fmt: skip
+_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast",
+              "min", "max", "margin", "family", "unit")  # fmt: skip
 
 
 def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[dict, ...]:
@@ -43,10 +43,11 @@ def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[
         seen.add(entry["id"])
         given = [key for key in ("min", "max") if key in entry]
         bounds = [checked.number(entry[key], f"{here} {key}") for key in given]
-        if not bounds:
-            raise InputError(f"{here}: needs 'min' or 'max'")
-        if bounds[0] > bounds[-1]:
+        if not bounds and "margin" not in entry:
+            raise InputError(f"{here}: needs 'min' or 'max', or 'margin'")
+        if bounds and bounds[0] > bounds[-1]:
             raise InputError(f"{here}: 'min' is above 'max'")
+        _check_comparison(entry, bool(bounds), here)
         if not isinstance(entry.get("args", {}), Mapping):
             raise InputError(f"{here} args: expected a table")
         if conditions is not None:
@@ -59,6 +60,22 @@ def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[
                         f"{here}: unknown condition '{name}'{nearest(name, conditions)}"
                     )
     return tuple(entries)
+
+
+def _check_comparison(entry: Mapping, bounded: bool, here: str) -> None:
+    """Raise if what a criterion says of a comparison does not go together."""
+    if "contrast" in entry:
+        checked.one_of(entry["contrast"], ("relative", "difference"), here, "contrast")
+    if "margin" in entry:
+        if bounded:
+            raise InputError(f"{here}: 'margin' or bounds, not both")
+        if not checked.number(entry["margin"], f"{here} margin") > 0:
+            raise InputError(f"{here} margin: {entry['margin']} is not above 0")
+    if "family" in entry:
+        checked.text(entry["family"], f"{here} family")
+    for key in ("contrast", "margin"):
+        if key in entry and "reference" not in entry:
+            raise InputError(f"{here}: '{key}' needs a 'reference'")
 
 
 def measurable(criteria: Iterable[Mapping], conditions: Sequence[str], first: str) -> tuple:

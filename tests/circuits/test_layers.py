@@ -48,10 +48,11 @@ CIRCUITS = {
 }  # fmt: skip
 # Dataset -> claim
 ANALYSIS = {
-    "analysis.data": set(),
+    "analysis.statistics": set(),
+    "analysis.data": {"analysis.statistics"},
     "analysis.measures": {"analysis.data"},
     "analysis.observables": {"analysis.data", "analysis.measures"},
-    "analysis.verdicts": {"analysis.data", "analysis.observables"},
+    "analysis.verdicts": {"analysis.data", "analysis.observables", "analysis.statistics"},
     "analysis.figures": {"analysis.data", "analysis.measures", "analysis.observables"},
     "analysis.report": {
         "analysis.data", "analysis.measures", "analysis.observables", "analysis.verdicts",

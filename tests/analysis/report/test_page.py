@@ -79,9 +79,9 @@ def test_the_page_has_every_figure_and_needs_no_other_file(page):
 
 def test_the_page_starts_with_the_verdicts(page):
     text = [t for t in page.text if t]
-    first = text.index("1 of 2 claims hold (n = 2 seeds); failed: locked.")
+    first = text.index("1 of 2 claims hold (n = 2 seeds); falsified: locked.")
     assert first < text.index("Conditions compared") < text.index("Circuit")
-    assert "✓ holds" in text and "✗ fails" in text
+    assert "✓ holds" in text and "✗ falsified" in text
     assert any("<ablated>" in t for t in text)
     assert any("condition 'intact', seed 1" in t for t in text)
 
@@ -138,7 +138,7 @@ def test_the_same_figure_gives_the_same_page(circuit, tmp_path):
 def test_an_undefined_value_is_written_as_undefined(tmp_path):
     judged = [judge.verdict("x", "claim", "obs", [float("nan")], "Hz", 1.0)]
     page = read(write_report(None, judged, {}, tmp_path / "r.html"))
-    assert any(t.startswith("undefined") for t in page.text) and "✗ fails" in page.text
+    assert any(t.startswith("undefined") for t in page.text) and "? undecided" in page.text
 
 
 def test_a_circuit_without_spikes_is_still_reported(circuit, tmp_path):

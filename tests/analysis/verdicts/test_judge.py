@@ -35,14 +35,17 @@ def test_a_star_gives_a_verdict_for_each_condition(many):
     found = judge.evaluate(many, [LOCKED | {"condition": "*"}])
     assert [v["id"] for v in found] == ["locked[intact]", "locked[no pacing]"]
     assert [v["holds"] for v in found] == [True, False]
-    assert judge.summary(found) == ("1 of 2 claims hold (n = 2 seeds); failed: locked[no pacing].")
+    assert judge.summary(found) == (
+        "1 of 2 claims hold (n = 2 seeds); falsified: locked[no pacing]."
+    )
 
 
 def test_what_is_not_a_number_never_holds():
     for low, high in ((0.0, None), (None, 1.0), (-1e9, 1e9)):
         found = judge.verdict("a", "b", "c", [0.5, float("nan")], "1", low, high)
         assert not found["holds"] and found["value"] is None
-        assert found["values"] == [0.5, None]
+        assert found["values"] == [0.5, None] and found["failed"] == 1
+        assert found["verdict"] == "undecided" and judge.remark(found) == "1 of 2 undefined"
         json.dumps(found, allow_nan=False)
     assert not judge.verdict("a", "b", "c", [], "1", 0.0)["holds"]
 
@@ -74,6 +77,10 @@ def test_criteria_are_put_in_words():
         ({"args": {"popul": "V1.L5IB"}}, "did you mean 'population'"),
         ({"minimum": 1}, "unknown key 'minimum'; did you mean 'min'"),
         ({"min": None}, "needs 'min' or 'max'"),
+        ({"margin": 0.1}, "'margin' is of the difference from a 'reference'"),
+        ({"min": None, "margin": 0.1}, "'margin' is of the difference from a 'reference'"),
+        ({"contrast": "difference"}, "'contrast' needs a 'reference'"),
+        ({"contrast": "diference"}, "did you mean 'difference'"),
         ({"max": 0.1}, "'min' is above 'max'"),
         ({"max": float("nan")}, "finite"),
         ({"unit": "mV"}, "unit 'mV'"),
@@ -123,3 +130,32 @@ def test_a_condition_is_not_compared_with_itself(many):
     names = list(dict.fromkeys(condition for condition, _ in schema.runs(many)))
     found = judge.evaluate(many, [{**criterion, "condition": "*", "reference": names[0]}])
     assert [v["condition"] for v in found] == names[1:]
+
+
+def test_a_difference_from_a_reference_keeps_its_unit(many):
+    names = [str(c) for c in many["condition"].values]
+    criterion = {"id": "d", "claim": "c", "observable": "population_rate", "unit": "Hz",
+                 "args": {"population": "V1.L23"}, "min": -1e3}  # fmt: skip
+    a, b = (judge.evaluate(many, [{**criterion, "condition": n}])[0]["values"] for n in names[:2])
+    paired = {**criterion, "condition": names[1], "reference": names[0], "contrast": "difference"}
+    found = judge.evaluate(many, [paired])[0]
+    np.testing.assert_allclose(found["values"], np.subtract(b, a))
+    assert (found["unit"], found["reference"]) == ("Hz", names[0])
+    del paired["min"]
+    same = judge.evaluate(many, [paired | {"margin": 1e3}])[0]
+    assert same["criterion"] == "within 1000 Hz of no difference" and same["verdict"] == "holds"
+
+
+def test_a_family_is_corrected_for_its_number():
+    def one(values):
+        return judge.verdict("a", "b", "c", values, "1", 0.0)
+
+    rng = np.random.default_rng(0)
+    weak = rng.normal(size=8)
+    weak = (weak - weak.mean()) / weak.std(ddof=1) + 0.95  # p = 0.03 alone
+    found = [one(weak), one(weak), one(weak), one([1.0])]
+    assert [v["verdict"] for v in found] == ["holds"] * 4
+    judge.over_families(found, ["x", "x", None, "x"])
+    assert [v["verdict"] for v in found] == ["undecided", "undecided", "holds", "holds"]
+    assert found[0]["p_family"] == pytest.approx(2 * found[2]["p"]) and not found[0]["holds"]
+    assert "p_family" not in found[3]  # one seed has no p

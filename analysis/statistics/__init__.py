@@ -1,0 +1,1 @@
+"""Intervals over seeds, equivalence, many claims at once; imports nothing of ours."""
