@@ -37,13 +37,26 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
         A table is (columns, rows) of str. A figure that lacks its data is left out, and its
         caption says so.
     """
+    rules = rivals.rival_conditions(ds)
+    with style():
+        compared = _comparison(ds)
+    result = [*_drawn(ds, _plans(ds, rules)), compared]
+    if "baseline" in ds:
+        result.append(_predictors(ds))
+    if rules:
+        with style():
+            result.append(_rivals(ds))
+    return result
+
+
+def _plans(ds, rules) -> list[tuple]:
+    """Return (title, caption, what it needs, what draws it) of each figure."""
     many = len(condition_names(ds)) > 1
-    blocks, rules = report_blocks(ds), rivals.rival_conditions(ds)
+    blocks = report_blocks(ds)
     block = blocks["test"] or blocks["training"]
     one = schema.select(ds, *first_run(ds))
-    first = condition_names(ds)[0]
-    of_first = f" Condition '{first}'." if many else ""
-    plans = [
+    of_first = f" Condition '{condition_names(ds)[0]}'." if many else ""
+    return [
         (
             "Learning curve",
             f"Running means over the last {WINDOW} cycles of a block, mean over seeds; bands are "
@@ -95,6 +108,10 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
             lambda: _gradients(ds),
         ),
     ]
+
+
+def _drawn(ds, plans) -> list[tuple[str, str, Figure | None, tuple | None]]:
+    """Draw what can be drawn; say of the rest why not."""
     result: list[tuple[str, str, Figure | None, tuple | None]] = []
     for title, caption, needs, draw in plans:
         lacking = [name for name in needs if name not in ds]
@@ -107,8 +124,11 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
                 result.append((title, caption, *draw()))
         except Exception as error:
             result.append((title, not_drawn(title, error), None, None))
-    with style():
-        figure = learning.lesions_figure(ds) if many else None
+    return result
+
+
+def _comparison(ds):
+    many = len(condition_names(ds)) > 1
     caption = (
         "Mean ± standard deviation over seeds, over the cycles whose outcome is defined. Defined: "
         "share of them with a defined prediction; the others count 0."
@@ -117,31 +137,32 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
         caption = ("Each dot is a seed, each line a mean; grey, a gain that shows no prediction "
                    f"(up to 0.1). {caption}")  # fmt: skip
     title = "Lesions and controls" if many else "Scores by block"
-    result.append((title, caption, figure, lesion_table(ds)))
-    if "baseline" in ds:
-        caption = (
-            "Correlation with the outcome, over the same cycles and positions as r_pred: "
-            + "; ".join(f"{name}, {meaning}" for name, meaning in PREDICTORS.items())
-            + ". Regressions are fitted on the blocks before with the same movement. Of the "
-            "positions that are predicted, precision is the share at which the outcome came, of "
-            "those at which it came recall is the share that was predicted, of all positions the "
-            "base rate is the share at which it came."
-        )
-        result.append(("Simpler predictors", caption, None, baseline_table(ds)))
-    if rules:
-        scores = rivals.rival_scores(ds)
-        with style():
-            figure = rivals.rivals_figure(ds, scores)
-        caption = (
-            "Conditions that differ in how they learn and in nothing else. Running means of "
-            "r_pred, of the first one and of that of each other rule with the highest r_pred in "
-            "the test, with a band of one standard deviation over seeds; each dot is a seed, each "
-            "line a mean. Recovery: r_pred after the reversal over that before it. Cycles to "
-            "recover: until 80 % of it are reached, one more than the block has if they never "
-            "are. Old weights: relative change, in the reversal, of those that were right before."
-        )
-        result.append(("Rival rules", caption, figure, rivals.rival_table(ds, scores)))
-    return result
+    return title, caption, learning.lesions_figure(ds) if many else None, lesion_table(ds)
+
+
+def _predictors(ds):
+    caption = (
+        "Correlation with the outcome, over the same cycles and positions as r_pred: "
+        + "; ".join(f"{name}, {meaning}" for name, meaning in PREDICTORS.items())
+        + ". Regressions are fitted on the blocks before with the same movement. Of the "
+        "positions that are predicted, precision is the share at which the outcome came, of "
+        "those at which it came recall is the share that was predicted, of all positions the "
+        "base rate is the share at which it came."
+    )
+    return "Simpler predictors", caption, None, baseline_table(ds)
+
+
+def _rivals(ds):
+    scores = rivals.rival_scores(ds)
+    caption = (
+        "Conditions that differ in how they learn and in nothing else. Running means of "
+        "r_pred, of the first one and of that of each other rule with the highest r_pred in "
+        "the test, with a band of one standard deviation over seeds; each dot is a seed, each "
+        "line a mean. Recovery: r_pred after the reversal over that before it. Cycles to "
+        "recover: until 80 % of it are reached, one more than the block has if they never "
+        "are. Old weights: relative change, in the reversal, of those that were right before."
+    )
+    return "Rival rules", caption, rivals.rivals_figure(ds, scores), rivals.rival_table(ds, scores)
 
 
 def _gradients(ds):

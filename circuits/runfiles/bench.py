@@ -131,6 +131,124 @@ def _derivative(table: Mapping, names, step: float, where: str) -> dict:
     return {"rules": chosen, "flats": flats, "gaps": gaps, "cycles": cycles}
 
 
+def _protocol(p: Mapping, at: str) -> dict:
+    """Return conditions, times (ms) and counts of ``[protocol]``."""
+    for key in ("rates", "phases", "gap", "repeats"):
+        if key not in p:
+            raise InputError(f"{at} needs '{key}'")
+    if not isinstance(p["phases"], list):
+        raise InputError(f"{at} phases: expected a list such as ['100 ms', '100 ms']")
+    step = _milliseconds(p.get("step", "0.1 ms"), f"{at} step")
+    phases = tuple(_milliseconds(v, f"{at} phases") for v in p["phases"])
+    if not phases or min(phases) <= 0 or step <= 0:
+        raise InputError(f"{at} phases and step must be > 0")
+    cycle = _milliseconds(p.get("cycle", f"{sum(phases)} ms"), f"{at} cycle")
+    if abs(sum(phases) - cycle) > 1e-9:
+        raise InputError(
+            f"{at} phases add up to {sum(phases):g} ms and do not fit the cycle of {cycle:g} ms"
+        )
+    gap = _milliseconds(p["gap"], f"{at} gap")
+    jitter = _milliseconds(p.get("jitter", "5 ms"), f"{at} jitter")
+    if gap < 0 or jitter < 0:
+        raise InputError(f"{at} gap and jitter must be >= 0")
+    if not isinstance(p["rates"], list) or not p["rates"]:
+        raise InputError(f"{at} rates: expected a list of conditions such as [[25, 50], [50, 25]]")
+    conditions = [_condition(c, len(phases), step, f"{at} rates") for c in p["rates"]]
+    if len({label for label, *_ in conditions}) != len(conditions):
+        raise InputError(f"{at} rates: a condition is listed twice")
+    return {
+        "conditions": conditions,
+        "phases": phases,
+        "gap": gap,
+        "jitter": jitter,
+        "step": step,
+        "repeats": _count(p["repeats"], f"{at} repeats"),
+        "trains": _names(p.get("trains", list(TRAINS)), TRAINS, f"{at} trains"),
+        "n_phase": _count(p.get("start_phases", 8), f"{at} start_phases"),
+        "n_trial": _count(p.get("trials", 200), f"{at} trials"),
+    }
+
+
+def _published(published, labels: Sequence[str], file: str) -> Mapping:
+    for label, row in _table(published, f"{file}: [published]").items():
+        where = f"{file}: [published.{label}]"
+        _table(row, where)
+        if label not in labels:
+            raise InputError(
+                f"{file}: [published] '{label}' is no condition{nearest(label, labels)}"
+            )
+        _check_keys(row, ("mean", "sem", "n"), where)
+        for key in ("mean", "sem", "n"):
+            _positive(row.get(key), f"{where} {key}")
+    if not published:
+        raise InputError(f"{file}: [published] has no condition to fit the gain on")
+    return published
+
+
+def _rules(run: Mapping, file: str) -> dict:
+    """Return the rules by name, with the values of ``[parameters]``."""
+    names = _names(run.get("rules", {}).get("names", list(RULES)), RULES, f"{file}: [rules] names")
+    rules = {name: rule(name) for name in names}
+    for name, values in _table(run.get("parameters", {}), f"{file}: [parameters]").items():
+        _table(values, f"{file}: [parameters.{name}]")
+        if name not in rules:
+            raise InputError(f"{file}: [parameters.{name}]{nearest(name, rules)}")
+        try:
+            rules[name] = rules[name].with_values(**values)
+        except InputError as error:
+            raise InputError(f"{file}: [parameters.{name}]: {error}") from None
+    return rules
+
+
+def _predictions(table: Mapping, n_phase: int, step: float, at: str) -> dict:
+    entries = _items(table.get("conditions", []), f"{at} conditions")
+    halves = _times(table.get("halves", []), f"{at} halves")
+    if any(h <= 0 for h in halves):
+        raise InputError(f"{at} halves must be > 0")
+    extra = [_condition(c, n_phase, step, f"{at} conditions") for c in entries]
+    return {"predictions": extra, "halves": halves}
+
+
+def _robustness(table: Mapping, names: Sequence[str], at: str) -> dict:
+    change = _positive(table.get("change", 0.2), f"{at} change")
+    if change >= 1:
+        raise InputError(f"{at} change: {change:g} must be below 1")
+    for name in _items(table.get("rules", []), f"{at} rules"):
+        if name not in names:
+            raise InputError(f"{at} rules: '{name}'{nearest(name, names)}")
+    return {
+        "change": change,
+        "robust_rules": table.get("rules", [k for k in names if k.startswith("kinase")]),
+        "robust_phases": _count(table.get("start_phases", 4), f"{at} start_phases"),
+    }
+
+
+def _forms(table: Mapping, rules: Mapping, cycle: float, at: str) -> dict:
+    bins = _times(table.get("bins", ["10 ms", "5 ms"]), f"{at} bins")
+    if any(b <= 0 or abs(cycle / b - round(cycle / b)) > 1e-9 for b in bins):
+        raise InputError(f"{at} bins: the cycle of {cycle:g} ms is no multiple of each")
+    gated = [k for k, r in rules.items() if isinstance(r, KinaseRule) and r.gated]
+    return {
+        "form_rates": _rates(table.get("rates", [30]), f"{at} rates"),
+        "form_trials": _count(table.get("trials", 32), f"{at} trials"),
+        "form_bins": bins,
+        "form_rules": list(_names(table.get("rules", gated), gated, f"{at} rules"))
+        if gated else [],
+    }  # fmt: skip
+
+
+def _check_criteria(criteria, file: str) -> None:
+    for criterion in _items(criteria, f"{file}: [[criteria]]"):
+        _table(criterion, f"{file}: [[criteria]]")
+        where = f"{file}: [[criteria]] {criterion.get('id', '?')}"
+        _check_keys(criterion, _CRITERION, where)
+        for key in ("id", "claim", "observable"):
+            if key not in criterion:
+                raise InputError(f"{where}: no '{key}'")
+        if "min" not in criterion and "max" not in criterion:
+            raise InputError(f"{where}: needs 'min' or 'max'")
+
+
 def validate(run: Mapping, file: str = "run file") -> dict:
     """Check the bench's sections of a run file and return them resolved.
 
@@ -160,119 +278,33 @@ def validate(run: Mapping, file: str = "run file") -> dict:
         if not isinstance(table, dict):
             raise InputError(f"{file}: [{section}] must be a table")
         _check_keys(table, keys, f"{file}: [{section}]")
-    p = run.get("protocol")
-    if not p:
+
+    def of(section):
+        return run.get(section, {}), f"{file}: [{section}]"
+
+    if not run.get("protocol"):
         raise InputError(f"{file}: no [protocol]")
-    for key in ("rates", "phases", "gap", "repeats"):
-        if key not in p:
-            raise InputError(f"{file}: [protocol] needs '{key}'")
-    at = f"{file}: [protocol]"
-    if not isinstance(p["phases"], list):
-        raise InputError(f"{at} phases: expected a list such as ['100 ms', '100 ms']")
-    step = _milliseconds(p.get("step", "0.1 ms"), f"{at} step")
-    phases = tuple(_milliseconds(v, f"{at} phases") for v in p["phases"])
-    if not phases or min(phases) <= 0 or step <= 0:
-        raise InputError(f"{at} phases and step must be > 0")
-    cycle = _milliseconds(p.get("cycle", f"{sum(phases)} ms"), f"{at} cycle")
-    if abs(sum(phases) - cycle) > 1e-9:
-        raise InputError(
-            f"{at} phases add up to {sum(phases):g} ms and do not fit the cycle of {cycle:g} ms"
-        )
-    gap = _milliseconds(p["gap"], f"{at} gap")
-    jitter = _milliseconds(p.get("jitter", "5 ms"), f"{at} jitter")
-    if gap < 0 or jitter < 0:
-        raise InputError(f"{at} gap and jitter must be >= 0")
-    if not isinstance(p["rates"], list) or not p["rates"]:
-        raise InputError(f"{at} rates: expected a list of conditions such as [[25, 50], [50, 25]]")
-    n = len(phases)
-    conditions = [_condition(c, n, step, f"{at} rates") for c in p["rates"]]
-    labels = [c[0] for c in conditions]
-    if len(set(labels)) != len(labels):
-        raise InputError(f"{at} rates: a condition is listed twice")
-
-    published = _table(run.get("published", {}), f"{file}: [published]")
-    for label, row in published.items():
-        where = f"{file}: [published.{label}]"
-        _table(row, where)
-        if label not in labels:
-            raise InputError(
-                f"{file}: [published] '{label}' is no condition{nearest(label, labels)}"
-            )
-        _check_keys(row, ("mean", "sem", "n"), where)
-        for key in ("mean", "sem", "n"):
-            _positive(row.get(key), f"{where} {key}")
-    if not published:
-        raise InputError(f"{file}: [published] has no condition to fit the gain on")
-
-    names = _names(run.get("rules", {}).get("names", list(RULES)), RULES, f"{file}: [rules] names")
-    rules = {name: rule(name) for name in names}
-    for name, values in _table(run.get("parameters", {}), f"{file}: [parameters]").items():
-        _table(values, f"{file}: [parameters.{name}]")
-        if name not in rules:
-            raise InputError(f"{file}: [parameters.{name}]{nearest(name, rules)}")
-        try:
-            rules[name] = rules[name].with_values(**values)
-        except InputError as error:
-            raise InputError(f"{file}: [parameters.{name}]: {error}") from None
-
-    predictions = run.get("predictions", {})
-    extra = [
-        _condition(c, n, step, f"{file}: [predictions] conditions")
-        for c in _items(predictions.get("conditions", []), f"{file}: [predictions] conditions")
-    ]
-    halves = _times(predictions.get("halves", []), f"{file}: [predictions] halves")
-    if any(h <= 0 for h in halves):
-        raise InputError(f"{file}: [predictions] halves must be > 0")
-    gated = [k for k in names if isinstance(rules[k], KinaseRule) and rules[k].gated]
-    robust = run.get("robustness", {})
-    change = _positive(robust.get("change", 0.2), f"{file}: [robustness] change")
-    if change >= 1:
-        raise InputError(f"{file}: [robustness] change: {change:g} must be below 1")
-    for name in _items(robust.get("rules", []), f"{file}: [robustness] rules"):
-        if name not in names:
-            raise InputError(f"{file}: [robustness] rules: '{name}'{nearest(name, names)}")
-    kinases = [k for k in names if k.startswith("kinase")]
-    derivative = _derivative(run.get("derivative", {}), names, step, f"{file}: [derivative]")
-    forms = run.get("forms", {})
-    bins = _times(forms.get("bins", ["10 ms", "5 ms"]), f"{file}: [forms] bins")
-    if any(b <= 0 or abs(cycle / b - round(cycle / b)) > 1e-9 for b in bins):
-        raise InputError(f"{file}: [forms] bins: the cycle of {cycle:g} ms is no multiple of each")
-    for criterion in _items(run.get("criteria", []), f"{file}: [[criteria]]"):
-        _table(criterion, f"{file}: [[criteria]]")
-        where = f"{file}: [[criteria]] {criterion.get('id', '?')}"
-        _check_keys(criterion, _CRITERION, where)
-        for key in ("id", "claim", "observable"):
-            if key not in criterion:
-                raise InputError(f"{where}: no '{key}'")
-        if "min" not in criterion and "max" not in criterion:
-            raise InputError(f"{where}: needs 'min' or 'max'")
+    protocol = _protocol(*of("protocol"))
+    step, phases = protocol.pop("step"), protocol["phases"]
+    published = _published(run.get("published", {}), [c[0] for c in protocol["conditions"]], file)
+    rules = _rules(run, file)
+    predictions, at = of("predictions")
+    found = _predictions(predictions, len(phases), step, at)
+    robustness, at = of("robustness")
+    found |= _robustness(robustness, list(rules), at)
+    derivative, at = of("derivative")
+    found["derivative"] = _derivative(derivative, list(rules), step, at)
+    forms, at = of("forms")
+    found |= _forms(forms, rules, sum(phases), at)
+    _check_criteria(run.get("criteria", []), file)
+    classical, at = of("classical")
+    chosen = _names(classical.get("protocols", list(PROTOCOLS)), PROTOCOLS, f"{at} protocols")
     return {
         "name": str(run.get("name", "")),
         "claim": str(run.get("claim", "")),
-        "conditions": conditions,
-        "phases": phases,
-        "gap": gap,
-        "jitter": jitter,
-        "repeats": _count(p["repeats"], f"{at} repeats"),
-        "trains": _names(p.get("trains", list(TRAINS)), TRAINS, f"{at} trains"),
-        "n_phase": _count(p.get("start_phases", 8), f"{at} start_phases"),
-        "n_trial": _count(p.get("trials", 200), f"{at} trials"),
+        **protocol,
         "published": published,
         "rules": rules,
-        "predictions": extra,
-        "halves": halves,
-        "derivative": derivative,
-        "change": change,
-        "robust_rules": robust.get("rules", kinases),
-        "robust_phases": _count(robust.get("start_phases", 4),
-                                f"{file}: [robustness] start_phases"),
-        "classical": tuple(
-            _names(run.get("classical", {}).get("protocols", list(PROTOCOLS)), PROTOCOLS,
-                   f"{file}: [classical] protocols")
-        ),
-        "form_rates": _rates(forms.get("rates", [30]), f"{file}: [forms] rates"),
-        "form_trials": _count(forms.get("trials", 32), f"{file}: [forms] trials"),
-"form_bins": bins,
-        "form_rules": list(_names(forms.get("rules", gated), gated, f"{file}: [forms] rules"))
-        if gated else [],
-    }  # fmt: skip
+        **found,
+        "classical": tuple(chosen),
+    }

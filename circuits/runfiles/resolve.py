@@ -85,21 +85,17 @@ def resolve(
         )
     if experiment == "synapse":
         return _resolve_synapse(document, path, cycles, conditions)
+    return _resolve_circuit(document, path, cycles, conditions)
+
+
+def _resolve_circuit(document, path: Path, cycles, conditions) -> Run:
+    begin = f"{path.name}:"
     checked.keys(document, (*ONCE, *AGAIN), path.name)
     if document.get("blocks") and "count" in (document.get("cycle") or ()):
         raise InputError(f"{begin} [cycle] count: with blocks it is the sum of their cycles;"
                          " leave it out")  # fmt: skip
-    document = complete({"experiment": experiment, **document})
-    given = block_cycles(document, begin)
-    blocks = given
-    if cycles is not None:
-        blocks = scaled(given, checked.whole(cycles, 1, "--cycles"))
-    if given:
-        for name, n in blocks.items():
-            document["blocks"][name]["cycles"] = n
-        cycles = sum(blocks.values())
-    if cycles is not None and isinstance(document["cycle"], dict):
-        document["cycle"]["count"] = cycles
+    document = complete({"experiment": "circuit", **document})
+    given, blocks = _counted(document, cycles, begin)
     for key in ("claim", "source"):
         checked.text(document[key], f"{begin} {key}")
     anatomy, sizes = _anatomy(document["anatomy"], path, begin)
@@ -125,10 +121,25 @@ def resolve(
     criteria = criteria_of(document["criteria"], f"{begin} criterion", condition_names(document))
     criteria = measurable(criteria, names, condition_names(document)[0])
     return Run(
-        path.name, experiment, document["name"], document["claim"], document["source"],
+        path.name, "circuit", document["name"], document["claim"], document["source"],
         document["size"], float(document["scale"]), tuple(document["seeds"]), document["device"],
         cycle, resolved, criteria, document, copies,
     )  # fmt: skip
+
+
+def _counted(document, cycles, begin: str) -> tuple[dict, dict]:
+    """Return the cycles of the blocks as the file has them, and as they are run."""
+    given = block_cycles(document, begin)
+    blocks = given
+    if cycles is not None:
+        blocks = scaled(given, checked.whole(cycles, 1, "--cycles"))
+    if given:
+        for name, n in blocks.items():
+            document["blocks"][name]["cycles"] = n
+        cycles = sum(blocks.values())
+    if cycles is not None and isinstance(document["cycle"], dict):
+        document["cycle"]["count"] = cycles
+    return given, blocks
 
 
 def _anatomy(name, path: Path, begin: str) -> tuple[Path, tuple[str, ...]]:

@@ -206,25 +206,7 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
     plus = (np.arange(bins) + 0.5) / bins >= plus_start
     rng = np.random.default_rng([seed, *block])
 
-    still = stimulus.kind == "ring"
-    if stimulus.kind == "ring":
-        seen = _ring_samples(stimulus, n_cycles, bins, rng, table)
-        typical = float(np.sqrt(np.mean(seen[1] ** 2)))
-    else:
-        pictures = [photograph(name) for name in stimulus.photographs]
-        if stimulus.kind == "file":
-            frames = frames_of(stimulus.path)
-            pictures = list(itertools.islice(frames, 2))
-            still = len(pictures) > 1
-        if still:
-            frames = itertools.chain(pictures, frames)
-            seen, typical = _movie_samples(stimulus, n_cycles, bins, rng, frames, table)
-        else:
-            filtered = [
-                filtered_photograph(name, stimulus.spacing, table) for name in stimulus.photographs
-            ] or [centre_surround(pictures[0], stimulus.spacing, table)]
-            seen = _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered)
-            typical = float(np.sqrt(np.mean([np.mean(local**2) for _, local, _ in filtered])))
+    still, typical, seen = _samples(stimulus, n_cycles, bins, rng, table)
     signal, local, luminance, path, where = seen
 
     options = {"contrast": stimulus.contrast, "gain_control": stimulus.gain_control}
@@ -273,6 +255,30 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
         values = values if values.ndim == 1 else values[:, middle]
         dataset[name] = ("cycle", np.asarray(values, float), {"units": PLACES[name]})
     return dataset
+
+
+def _samples(stimulus, n_cycles, bins, rng, table) -> tuple:
+    """Return whether its frames stay in place, the typical contrast, and what the eye sees."""
+    still = stimulus.kind == "ring"
+    if stimulus.kind == "ring":
+        seen = _ring_samples(stimulus, n_cycles, bins, rng, table)
+        typical = float(np.sqrt(np.mean(seen[1] ** 2)))
+    else:
+        pictures = [photograph(name) for name in stimulus.photographs]
+        if stimulus.kind == "file":
+            frames = frames_of(stimulus.path)
+            pictures = list(itertools.islice(frames, 2))
+            still = len(pictures) > 1
+        if still:
+            frames = itertools.chain(pictures, frames)
+            seen, typical = _movie_samples(stimulus, n_cycles, bins, rng, frames, table)
+        else:
+            filtered = [
+                filtered_photograph(name, stimulus.spacing, table) for name in stimulus.photographs
+            ] or [centre_surround(pictures[0], stimulus.spacing, table)]
+            seen = _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered)
+            typical = float(np.sqrt(np.mean([np.mean(local**2) for _, local, _ in filtered])))
+    return still, typical, seen
 
 
 def places_of(shown: xr.Dataset) -> xr.Dataset:

@@ -122,9 +122,22 @@ def run_bench(
     if device not in DEVICES:
         raise InputError(f"device '{device}'{nearest(device, DEVICES)}")
     say = progress or (lambda text: None)
+    data, coords = _fit_window(setup, list(seeds), say)
+    gain, chi2, mean, sem = (data[key][1] for key in ("gain", "chi2", "published_mean",
+                                                      "published_sem"))  # fmt: skip
+    _predict(setup, gain, data, coords, say)
+    _perturb(setup, gain, mean, sem, data, coords, say)
+    _test_derivative(setup, gain, mean, sem, data, coords, say)
+    _classical(setup, gain, chi2, mean, data, coords, say)
+    _forms(setup, data, coords, say)
+    _examples(setup, data, coords)
+    return _dataset(setup, data, coords)
+
+
+def _fit_window(setup, seeds, say) -> tuple[dict, dict]:
+    """Return what the theta window does to each rule, its gain fitted on the regular trains."""
     rules, conditions, trains = setup["rules"], setup["conditions"], setup["trains"]
     labels = [c[0] for c in conditions]
-    seeds = list(seeds)
     published = [setup["published"].get(c, {}) for c in labels]
     mean, sem, n = (
         np.array([row.get(k, np.nan) for row in published], dtype=float)
@@ -149,7 +162,6 @@ def run_bench(
             spread[i, j] = np.std(per_seed, axis=0)
             chi2_seed[i, j] = [_chi2(e, mean, sem) for e in per_seed]
     chi2 = np.array([[_chi2(e, mean, sem) for e in row] for row in epsp])
-
     data = {
         "epsp": (("rule", "train", "condition"), epsp, "1", "EPSP after induction / before"),
         "epsp_spread": (("rule", "train", "condition"), spread, "1", "SD of the EPSP over seeds"),
@@ -163,13 +175,10 @@ def run_bench(
         "why": (("rule",), np.array([WHY[k] for k in names]), "1", "why it scores as it does"),
     }
     coords = {"rule": names, "train": list(trains), "condition": labels, "seed": seeds}
-    _predict(setup, gain, data, coords, say)
-    _perturb(setup, gain, mean, sem, data, coords, say)
-    _test_derivative(setup, gain, mean, sem, data, coords, say)
-    _classical(setup, gain, chi2, mean, data, coords, say)
-    _forms(setup, data, coords, say)
-    _examples(setup, data, coords)
+    return data, coords
 
+
+def _dataset(setup, data, coords) -> xr.Dataset:
     ds = xr.Dataset(
         {
             key: xr.DataArray(np.asarray(values), dims=dims, attrs={"units": units,
@@ -193,7 +202,7 @@ def run_bench(
         "phases_ms": list(setup["phases"]),
         "gap_ms": setup["gap"],
         "repeats": setup["repeats"],
-        "parameters": "\n".join(str(r.table) for r in rules.values()),
+        "parameters": "\n".join(str(r.table) for r in setup["rules"].values()),
         "synapse": json.dumps({name: table_rows(r.table) for name, r in setup["rules"].items()}),
     }
     return ds
