@@ -6,6 +6,7 @@ What is plotted is computed in the modules of measures; the units on an axis com
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.resources import files
 
 import matplotlib
@@ -36,14 +37,33 @@ __all__ = [
 ]
 
 _PLUS_SHADE = "#FBF1DC"
+# fonts of scripts that the first one lacks
+_WIDE = (
+    "Noto Sans CJK",
+    "Source Han Sans",
+    "WenQuanYi",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Malgun",
+)
 _PRETTY = {"1": "", "Hz**2/Hz": "Hz²/Hz", "nA**2/Hz": "nA²/Hz"}
 
 
 @contextmanager
 def style():
     """Draw in the project's style inside a ``with`` block, whatever a user's matplotlibrc says."""
-    with matplotlib.style.context(["default", str(files("analysis.figures") / "style.mplstyle")]):
+    own = str(files("analysis.figures") / "style.mplstyle")
+    with matplotlib.style.context(["default", own, {"font.family": _fonts()}]):
         yield
+
+
+@cache
+def _fonts() -> list[str]:
+    """Return the font of the figures, and those installed for the letters that it lacks."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *sorted(name for name in installed if name.startswith(_WIDE))]
 
 
 def plain_ticks(axis) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -35,15 +36,21 @@ __all__ = ["attempt", "write_report"]
 
 
 def _image(figure, vector=False):
+    """Return a figure as a URI, and whether it has letters that no font here has."""
     buffer = io.BytesIO()
     kind = "svg" if vector else "png"
     # no date, so that the same result gives the same page
     metadata = {"Date": None} if vector else {"Software": None}
-    with style():
+    with style(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         box = "tight" if vector else None
         figure.savefig(buffer, format=kind, bbox_inches=box, metadata=metadata)
+    boxes = [w for w in caught if "missing from font" in str(w.message)]
+    for other in (w for w in caught if w not in boxes):
+        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     mime = "image/svg+xml" if vector else "image/png"
-    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    uri = f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return uri, bool(boxes)
 
 
 def _shown(section: Section) -> dict:
@@ -52,7 +59,9 @@ def _shown(section: Section) -> dict:
              "image": None}  # fmt: skip
     if section.figure is not None:
         try:
-            shown["image"] = _image(section.figure, section.title == "Circuit")
+            shown["image"], boxes = _image(section.figure, section.title == "Circuit")
+            if boxes:
+                shown["caption"] += " Boxes: letters that no font of this machine has."
         except Exception as error:
             shown["caption"] = not_drawn(section.title, error)
     return shown

@@ -19,7 +19,7 @@ from circuits.driver import checkpoint, store
 from circuits.driver.courses import check_manipulations
 from circuits.driver.dataset import population_rows, projection_rows, stamped
 from circuits.driver.inputs import check_weights
-from circuits.driver.memory import check_memory
+from circuits.driver.needs import check_memory, needs_text
 from circuits.driver.programs import build_all, check_compiler
 from circuits.driver.progress import Progress
 from circuits.driver.report import check_criteria, judge_folder
@@ -123,6 +123,8 @@ def run_file(
         kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
         pieces = device.keeps_state and run.experiment == "circuit"
         with checkpoint.held(kept, fresh=fresh) if pieces else nullcontext(False) as mine:
+            if run.experiment == "circuit" and (needs := needs_text(run, jobs)):
+                progress.note(needs)
             if mine and (n := checkpoint.kept_pieces(kept)):
                 progress.note(
                     f"{run.name}: continuing, with {n} pieces of the same run that was cut short"

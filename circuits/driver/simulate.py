@@ -11,6 +11,7 @@ import xarray as xr
 
 from circuits.driver import checkpoint
 from circuits.driver.dataset import to_dataset
+from circuits.driver.needs import at_once
 from circuits.driver.processes import run_jobs
 from circuits.driver.programs import build_all, packs, program_of, programs_of
 from circuits.driver.progress import Progress
@@ -18,7 +19,6 @@ from circuits.driver.restore import restore_rates
 from circuits.driver.results import Result, keep_weights
 from circuits.engine.devices import DEVICES, run_plan
 from circuits.engine.launch import Recording
-from circuits.engine.machine import cores
 from circuits.engine.replicas import unpacked
 from circuits.runfiles.model import Condition, Cycle, Run
 from circuits.stimuli.render import places_of
@@ -75,10 +75,7 @@ def simulate(
         if device.keeps_state_of(runs[0][0].plan):
             options["checkpoints"] = checkpoints
         work.append((runs, options))
-    # one program at a time has the GPU
-    free = cores() if device.parallel else 1
-    threads = max(condition.plan.threads for condition in run.conditions)
-    n = min(jobs or max(1, free // threads), len(work))
+    n = at_once(run, jobs)
     progress.begin(f"{run.name}: {len(every)} runs" if len(every) > 1 else run.name)
 
     def done_one(number, found):

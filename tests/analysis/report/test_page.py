@@ -12,7 +12,8 @@ from analysis import observables
 from analysis.data import schema
 from analysis.figures import circuit as figures
 from analysis.figures import diagram
-from analysis.report.circuit import circuit_sections
+from analysis.report import page as pages
+from analysis.report.circuit import Section, circuit_sections
 from analysis.report.page import write_report
 from analysis.verdicts import judge
 
@@ -269,3 +270,16 @@ def test_figures_do_not_depend_on_the_settings_of_a_user(monkeypatch):
         with figures.style():
             assert matplotlib.rcParams["font.size"] == 9
             assert not matplotlib.rcParams["axes.grid"] and not matplotlib.rcParams["text.usetex"]
+
+
+def test_letters_without_a_font_are_told_of_and_leak_no_warning(recwarn):
+    def caption(text):
+        with figures.style():
+            drawn = Figure()
+            drawn.subplots().set_title(text)
+        return pages._shown(Section("Raster", "Spikes.", drawn))["caption"]
+
+    assert caption("cortex") == "Spikes."
+    # of a private plane: no font has it
+    assert caption("\U0010fffd") == "Spikes. Boxes: letters that no font of this machine has."
+    assert not recwarn.list
