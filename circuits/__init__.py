@@ -16,6 +16,23 @@ runfiles
     What to run, in which conditions, and what must come out.
 driver
     From a checked run to its folder.
+sweeps
+    Many runs of one run file, on any number of processes.
 cli
     The command.
+
+``circuits.sweep`` is `circuits.sweeps.sweep.sweep`.
 """
+
+from __future__ import annotations
+
+__all__ = ["sweep"]
+
+
+def __getattr__(name: str):
+    """Import what is heavy when it is asked for."""
+    if name == "sweep":
+        from circuits.sweeps.sweep import sweep
+
+        return sweep
+    raise AttributeError(f"module 'circuits' has no attribute '{name}'")

@@ -46,7 +46,7 @@ class Decision:
 
 
 def decide(
-    values: Sequence[float],
+    values: Sequence[float] | np.ndarray,
     low: float | None = None,
     high: float | None = None,
     equivalence: bool = False,

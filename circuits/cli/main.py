@@ -73,6 +73,29 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fresh", action="store_true",
                      help="do not continue the same run where it was cut short")  # fmt: skip
 
+    sweep = commands.add_parser("sweep", help="run a run file at many values of its keys")
+    sweep.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one")
+    sweep.add_argument("--over", metavar="KEY=VALUE,...", action="append", default=[],
+                       help="a key of the file and its values; repeatable")  # fmt: skip
+    sweep.add_argument("--seeds", metavar="SEEDS", help="of every point, such as 1-8")
+    sweep.add_argument("--choose", metavar="HOW", default="grid",
+                       help="grid (default), latin-hypercube:N or optuna:N")  # fmt: skip
+    sweep.add_argument("--maximise", metavar="OBSERVABLE",
+                       help="what optuna looks for: a criterion of the file")  # fmt: skip
+    sweep.add_argument("--out", metavar="DIR", help="folder (default: runs/out/NAME-sweep-HASH)")
+    sweep.add_argument("--replace", action="store_true",
+                       help="let --out be a sweep of another run file")  # fmt: skip
+    sweep.add_argument("--workers", metavar="N", type=int,
+                       help="processes, or jobs of SLURM (default: cores)")  # fmt: skip
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, with workers of its own")
+    sweep.add_argument("--slurm", metavar="KEY=VALUE,...",
+                       help="workers are jobs: partition, account, time, memory")  # fmt: skip
+    for option, metavar in (("size", "SIZE"), ("device", "DEVICE"), ("conditions", "NAMES")):
+        sweep.add_argument(f"--{option}", metavar=metavar, help="as of run")
+    sweep.add_argument("--cycles", metavar="N", type=int, help="as of run")
+    sweep.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+                       help="change a key of the file at every point")  # fmt: skip
+
     report = commands.add_parser("report", help="judge and draw a finished run again")
     report.add_argument("folder", metavar="DIR", help="a run folder")
 
@@ -188,6 +211,31 @@ def _run(arguments) -> int:
     return 0
 
 
+def _sweep(arguments) -> int:
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.driver.progress import Progress
+
+    slurm = None
+    if arguments.slurm is not None:
+        slurm = dict(part.partition("=")[::2] for part in arguments.slurm.split(","))
+    with Progress() as progress:
+        progress.begin("starting")
+        from circuits.sweeps.sweep import sweep_folder
+
+        folder, found = sweep_folder(
+            arguments.file, arguments.over, seeds=arguments.seeds, choose=arguments.choose,
+            maximise=arguments.maximise, out=arguments.out, replace=arguments.replace,
+            scheduler=arguments.scheduler, slurm=slurm, n_workers=arguments.workers,
+            size=arguments.size, device=arguments.device, cycles=arguments.cycles,
+            conditions=_names(arguments.conditions) if arguments.conditions else None,
+            settings=arguments.settings, progress=progress,
+        )  # fmt: skip
+    failed, of = int(found["failed"].sum()), found["failed"].size
+    print(f"{of - failed} of {of} runs" + (f"; {failed} failed" if failed else ""))
+    print(folder / "sweep.nc")
+    return 1 if failed else 0
+
+
 def _finish(folder: Path) -> None:
     if not (folder / "verdicts.json").is_file():
         for built in json.loads((folder / "run.json").read_text(encoding="utf-8"))["built"]:
@@ -282,9 +330,9 @@ def _doctor(arguments) -> int:
     return 0 if print_report() else 1
 
 
-_COMMANDS = {"list": _list, "run": _run, "report": _report, "join": _join, "compare": _compare,
-             "params": _params, "observables": _observables, "manipulations": _manipulations,
-             "doctor": _doctor}  # fmt: skip
+_COMMANDS = {"list": _list, "run": _run, "sweep": _sweep, "report": _report, "join": _join,
+             "compare": _compare, "params": _params, "observables": _observables,
+             "manipulations": _manipulations, "doctor": _doctor}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -84,7 +84,11 @@ def build_all(run: Run, progress: Progress) -> list[Path]:
     folders = []
     every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
     programs = programs_of(run)
-    for k, ((first, *_), copies) in enumerate(programs.values(), 1):
+    for k, (digest, ((first, *_), copies)) in enumerate(programs.items(), 1):
+        home = cache_folder() / "programs" / digest
+        if run.device == "cpp" and is_complete(home):
+            folders.append(home)
+            continue
         which = f" {k} of {len(programs)}" if len(programs) > 1 else ""
         progress.begin(f"{run.name}: compiling program{which} (once)")
         plan, arrays, _ = program_of([every[first]], run.cycle, copies)

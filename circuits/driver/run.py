@@ -29,7 +29,7 @@ from circuits.runfiles import provenance
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve
 
-__all__ = ["run_file"]
+__all__ = ["check_run", "run_file", "simulated"]
 
 
 def run_file(
@@ -98,12 +98,7 @@ def run_file(
             f"--build-only: a {run.experiment} run on device '{run.device}' compiles nothing;"
             f" valid: a circuit run on {', '.join(compiled)}"
         )
-    if run.experiment == "circuit":
-        check_memory(run, jobs)
-        check_compiler(run)
-        check_weights(run)
-        check_manipulations(run)
-    check_criteria(run)
+    check_run(run, jobs)
     progress = progress or Progress()
     names = [c.name for c in run.conditions]
     document = store.identity(run.document, run.device, names)
@@ -130,7 +125,7 @@ def run_file(
                     f"{run.name}: continuing, with {n} pieces of the same run that was cut short"
                     " (--fresh starts anew)"
                 )
-            ds, info = _simulated(run, jobs, progress, kept if mine else None)
+            ds, info = simulated(run, jobs, progress, kept if mine else None)
             info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
             described = _describe(run, begun | info)
             with store.new_folder(folder) as partial:
@@ -142,8 +137,30 @@ def run_file(
     return folder
 
 
-def _simulated(run: Run, jobs, progress: Progress, checkpoints: Path | None):
-    """Return the Dataset of a run, and what is to be told of it."""
+def check_run(run: Run, jobs: int | None) -> None:
+    """Raise InputError, before anything runs, if a run cannot be done by so many processes."""
+    if run.experiment == "circuit":
+        check_memory(run, jobs)
+        check_compiler(run)
+        check_weights(run)
+        check_manipulations(run)
+    check_criteria(run)
+
+
+def simulated(
+    run: Run, jobs: int | None, progress: Progress, checkpoints: Path | None
+) -> tuple[xr.Dataset, dict]:
+    """Return the Dataset of a run of any experiment, and what is to be told of it.
+
+    Parameters
+    ----------
+    run : Run
+    jobs : int or None
+        Processes; default one for each core.
+    progress : Progress
+    checkpoints : path or None
+        Where finished pieces are kept.
+    """
     if run.experiment == "synapse":
         ds, info = _run_bench(run, progress)
     elif run.experiment == "rate":
