@@ -118,7 +118,8 @@ def _weights_of(part: xr.Dataset) -> dict[str, tuple]:
         return {}
     of = part["synapse_projection"].values.astype(str)
     weight = part["weight"].values[0, 0]
-    source, target = (part[f"synapse_{end}"].values[0] for end in ("source", "target"))
+    # the parts have one run each, whether the ends have a dim condition or not
+    source, target = (part[f"synapse_{end}"].values.ravel() for end in ("source", "target"))
     chosen = {name: of == name for name in dict.fromkeys(of.tolist())}
     return {
         name: (source[here], target[here], weight[:, here])

@@ -56,14 +56,16 @@ def synapse_variables(
     ----------
     weights : sequence of sequence of mapping
         By condition, then seed: from projection to (source, target, weight), numbers of the cells
-        (synapse,) and weights (snapshot, synapse). Conditions may learn with other projections.
+        (synapse,) and weights (snapshot, synapse). Conditions may learn with other projections, and
+        with projections of other wiring.
     order : sequence of str
         Of the projections.
 
     Returns
     -------
     variables : dict
-        ``weight``, ``synapse_source``, ``synapse_target``; empty where nothing learns.
+        ``weight``, ``synapse_source``, ``synapse_target``; empty where nothing learns. The ends of
+        synapses have no dim condition where they are the same in all.
     coordinates : dict
         ``synapse_projection``.
 
@@ -86,16 +88,22 @@ def synapse_variables(
     begin = dict(zip(names, np.cumsum([0, *sizes[:-1]]), strict=True))
     shape = len(weights), len(weights[0])
     weight = np.full((*shape, n_snapshot, sum(sizes)), np.nan, np.float32)
-    ends = np.zeros((2, shape[1], sum(sizes)), np.int32)
+    ends = np.full((2, *shape, sum(sizes)), -1, np.int32)
     for c, row in enumerate(weights):
         for s, mine in enumerate(row):
             for name, (source, target, values) in mine.items():
                 part = slice(begin[name], begin[name] + source.size)
                 weight[c, s, :, part] = values
-                ends[:, s, part] = source, target
+                ends[:, c, s, part] = source, target
+    # what a condition does not learn with is wired as in one that does
+    known = ends.max(axis=1)
+    ends = np.where(ends < 0, known[:, None], ends)
+    dims = ("condition", "seed", "synapse")
+    if (ends == known[:, None]).all():
+        ends, dims = known, dims[1:]
     variables = {
         "weight": (("condition", "seed", "snapshot", "synapse"), weight, _ONE),
-        "synapse_source": (("seed", "synapse"), ends[0], _ONE),
-        "synapse_target": (("seed", "synapse"), ends[1], _ONE),
+        "synapse_source": (dims, ends[0], _ONE),
+        "synapse_target": (dims, ends[1], _ONE),
     }
     return variables, {"synapse_projection": ("synapse", np.repeat(np.array(names), sizes))}

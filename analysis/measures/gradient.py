@@ -31,11 +31,13 @@ cell class   as a target                as a source
 relay        end of the minus phase     cycle before: what it sends to the cortex is the outcome
 predictor    end of the minus phase     the same, onto relay cells and predictors; else the cycle
                                         before
+cue          cycle before               end of the minus phase, onto predictors: it is told all the
+                                        time what is so
 all others   cycle before               cycle before: bursts load the context of the predictor
 ===========  =========================  =========================================================
 
-Classes are those of the relay cells and predictors of the loops; the error is that of the relay
-cells of one loop.
+Classes are those of the relay cells and predictors of the loops; cue cells are those of areas
+outside of all loops. The error is that of the relay cells of one loop.
 
 A source counts earlier by its axon delay, 10 ms where the run does not tell it. An error is passed
 on only where a source counts in the window in which it counts as a target: so it goes from relay
@@ -262,24 +264,36 @@ class _Projection:
 
 
 class _Windows(NamedTuple):
-    """Classes of cells that count at the end of the minus phase: relay cells, and predictors."""
+    """Classes of cells that count at the end of the minus phase: relay cells, and predictors.
+
+    And the populations of cue cells.
+    """
 
     relay: set[str]
     predictor: set[str]
+    cue: set[str]
 
     @classmethod
     def of(cls, ds):
         loops, table = schema.loops(ds), schema.population_table(ds)
         cell_class = {row["name"]: row["cell_class"] for row in table}
-        return cls(*({cell_class[loop[role]] for loop in loops} for role in cls._fields))
+        relay, predictor = (
+            {cell_class[loop[role]] for loop in loops} for role in ("relay", "predictor")
+        )
+        inside = {loop["cortex"] for loop in loops}
+        inside |= {loop[role].split(".")[0] for loop in loops for role in ("driver", "predictor")}
+        cue = {row["name"] for row in table
+               if row.get("area", row["name"].split(".")[0]) not in inside
+               and row["cell_class"] not in relay}  # fmt: skip
+        return cls(relay, predictor, cue)
 
     def target(self, cell_class):
         return _MINUS if cell_class in self.relay | self.predictor else _BEFORE
 
-    def source(self, cell_class, target):
+    def source(self, population, cell_class, target):
         """Window in which a source counts, never later than its target."""
-        late = self.target(target) == _MINUS and cell_class in self.predictor
-        return _MINUS if late else _BEFORE
+        holds = cell_class in self.predictor or population in self.cue
+        return _MINUS if self.target(target) == _MINUS and holds else _BEFORE
 
 
 def _snapshots(ds, block):
@@ -343,7 +357,7 @@ def block_projections(ds, block, window, slope, depth):
         row = described.get(name, {})
         scale = float(row.get("weight_nS", 1.0)) * (1 if table[ends[0]]["excitatory"] else -1)
         delay = row.get("delay_ms", 1e3 * _DELAY) * 1e-3
-        key = count_in.source(*classes)
+        key = count_in.source(ends[0], *classes)
         rate = rates(ends[0], key, delay)
         shape = table[ends[1]]["n"], table[ends[0]]["n"]
         flat = place[target] * shape[1] + place[source]

@@ -14,6 +14,7 @@ from analysis.data.blocks import block_cycles, check_direction
 
 __all__ = [
     "WEIGHT_CLASSES",
+    "alignment",
     "classify_synapses",
     "movement",
     "placed_synapses",
@@ -204,3 +205,65 @@ def classify_synapses(
     for name, wanted in (("reverse", reverse), ("self", [0]), ("true", true)):
         kind[same & np.isin(offset, wanted)] = name
     return synapse, kind, offset, same
+
+
+def alignment(
+    ds: xr.Dataset,
+    snapshot: str,
+    projection: str = "predictor->relay",
+    both: bool = False,
+) -> float:
+    """Correlate the weights of a projection with those of the projection the other way.
+
+    Feedback that is the transpose of the forward weights sends each cell the gradient of the error.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    snapshot : str
+        ``"start"``, or the block at whose end.
+    projection : str
+        As in ``synapse_projection``; an end may be a role.
+    both : bool
+        Only pairs of cells that are joined both ways; else all pairs, of weight 0 where there is no
+        synapse, so that the wiring counts too.
+
+    Returns
+    -------
+    float
+        1 for a transpose; NaN where either does not vary or learn, or no pair is joined both ways.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such snapshot or plastic projection.
+    """
+    names = ds["snapshot"].values.astype(str).tolist()
+    if snapshot not in names:
+        raise schema.AnalysisError(f"no snapshot '{snapshot}'{schema.nearest(snapshot, names)}")
+    weight = ds["weight"].isel(snapshot=names.index(snapshot)).values
+    population = ds["population"].values.astype(str)
+    forward = plastic_projection(ds, projection)
+    ends = forward.split("->")
+    back = "->".join(ends[::-1])
+    if back not in plastic_projections(ds):
+        return np.nan
+    place = np.zeros(population.size, int)
+    for name in ends:
+        place[population == name] = np.arange((population == name).sum())
+    source, target = ((population == name).sum() for name in ends)
+    total, count = np.zeros((2, 2, target, source))
+    for k, name in enumerate((forward, back)):
+        mine = ds["synapse_projection"].values.astype(str) == name
+        pair = [
+            place[ds[f"synapse_{end}"].values[mine].astype(int)]
+            for end in (("target", "source") if k == 0 else ("source", "target"))
+        ]
+        np.add.at(total[k], tuple(pair), weight[mine])
+        np.add.at(count[k], tuple(pair), 1)
+    here = (count > 0).all(axis=0) if both else np.ones((target, source), bool)
+    a, b = total[:, here]
+    if not (here.any() and np.ptp(a) > 0 and np.ptp(b) > 0):
+        return np.nan
+    return float(np.corrcoef(a, b)[0, 1])

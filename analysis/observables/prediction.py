@@ -15,6 +15,7 @@ from analysis.measures.phases import (
 )
 from analysis.measures.scores import add_scores, scored
 from analysis.measures.sites import classify_sites, site_shares
+from analysis.measures.weights import movement
 from analysis.observables.registry import observable
 
 
@@ -76,6 +77,27 @@ def prediction_decode_position(ds, block, first=None, last=None, direction=None)
     Over the cycles whose outcome has a single maximum; ties of the minus pattern are wrong.
     """
     return finite_mean(scored(ds, "decode_position", block, first, last, direction)[0])
+
+
+@observable("1")
+def direction_choice(ds, block, first=None, last=None):
+    """Share of cycles in which a bump's next position is predicted above that of the other way.
+
+    On a ring on which it moves both ways: rate of the relay cells late in the minus phase where it
+    comes, against where it would have come moving the other way. Ties count half; chance is 0.5.
+    """
+    step, n_x = max(movement(ds, block)[1], default=0), int(ds.attrs.get("n_x", 0))
+    if "centre" not in ds or not step:
+        return np.nan
+    at = block_cycles(ds, block, first, last)
+    at = at[~ds["jump"].values[at].astype(bool)]
+    begin, end = windows_of(ds)["minus"]
+    count = position_patterns(ds, "relay", begin, end)[0, 0][at, :n_x]
+    there = np.round(ds["centre"].values[at]).astype(int)
+    other = there - 2 * step * ds["direction"].values[at].astype(int)
+    cycle = np.arange(at.size)
+    difference = count[cycle, there % n_x] - count[cycle, other % n_x]
+    return finite_mean((np.sign(difference) + 1) / 2)
 
 
 @observable("1")

@@ -6,7 +6,12 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.data.blocks import finite_mean
-from analysis.measures.weights import WEIGHT_CLASSES, classify_synapses, plastic_projection
+from analysis.measures.weights import (
+    WEIGHT_CLASSES,
+    alignment,
+    classify_synapses,
+    plastic_projection,
+)
 from analysis.observables.registry import observable
 
 
@@ -72,3 +77,12 @@ def weight_change(ds, block, projection="predictor->relay"):
     at = snapshots.index(block)
     weight = ds["weight"].transpose("snapshot", "synapse").values[at - 1 : at + 1, mine]
     return finite_mean(np.abs(np.diff(weight, axis=0)))
+
+
+@observable("1")
+def weight_alignment(ds, block, projection="predictor->relay", both=False):
+    """Correlation of the weights of a projection with those of the way back, at a block's end.
+
+    See `analysis.measures.weights.alignment`; the block ``start`` is the weights before learning.
+    """
+    return alignment(ds, block, projection, bool(both))

@@ -13,11 +13,17 @@ from cells.parameters import InputError, nearest
 from circuits.synapses.receptors import RECEPTORS
 from circuits.synapses.release import release_class
 
-__all__ = ["ROLES", "TOPOGRAPHIES", "CircuitSpec", "Loop", "Population", "Projection"]
+__all__ = ["RECIPROCAL", "ROLES", "TOPOGRAPHIES", "WHOLE", "CircuitSpec", "Loop", "Population",
+           "Projection"]  # fmt: skip
 
 
+#: Topographies in which a cell hears what it contacts, or what another cell contacts.
+RECIPROCAL = ("reciprocal", "reciprocal_shuffled")
+#: Topographies that know no distance.
+WHOLE = ("all", "patches", *RECIPROCAL)
 # width of the Gaussian over positions; None: the same channel or position only
-TOPOGRAPHIES = {"channel": None, "position": None, "near": 1.0, "broad": 3.0, "all": None}
+TOPOGRAPHIES = {"channel": None, "position": None, "near": 1.0, "broad": 3.0,
+                **dict.fromkeys(WHOLE)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class Population:
         Hz, of an input: peak of its rhythm (0: it follows the stimulus).
     peak : float
         Of an input: phase of the peak, in cycles.
+    cue : bool
+        Of an input with positions: it is told the cue, not shown the stimulus; its channels are
+        shared out among the columns of the cue.
     """
 
     name: str
@@ -53,6 +62,7 @@ class Population:
     noise_sd: float = 0.0
     rate: float = 0.0
     peak: float = 0.0
+    cue: bool = False
     colour: str = "#000000"
     meaning: str = ""
 
@@ -170,6 +180,8 @@ class CircuitSpec:
         Areas with another number of positions.
     loops : tuple of Loop
         The first one is what an observable is about unless it names another.
+    cues : int
+        Columns of the cue, which follow the channels of the stimulus.
     """
 
     size: str
@@ -180,6 +192,7 @@ class CircuitSpec:
     cells: tuple[tuple[str, str, float], ...] = ()
     areas: tuple[tuple[str, int], ...] = ()
     loops: tuple[Loop, ...] = ()
+    cues: int = 0
 
     @property
     def channels(self) -> int:

@@ -85,6 +85,7 @@ _POPULATION = {
     "noise_sd": (lambda value, where: _not_below_zero(value, pA, where), False),
     "rate": (lambda value, where: _not_below_zero(value, Hz, where), False),
     "peak": (checked.number, False),
+    "cue": (checked.flag, False),
     "colour": (checked.text, False),
     "meaning": (checked.text, False),
 }
@@ -104,6 +105,7 @@ _PROJECTION = {
     "plastic": (checked.flag, True),
     "basis": (checked.text, True),
     "mark": (_one_of(MARKS, "mark"), True),
+    "replaces": (checked.flag, False),
 }
 _LOOP = {key: (checked.text, True) for key in ("name", *ROLES, "cortex")}
 
@@ -194,7 +196,7 @@ def _projections(
     found: dict[str, Projection] = {}
     names, known = {p.name for p in populations}, {p.area for p in populations}
     for where, row in projection_rows(tables):
-        areas = row.pop("areas", [None])
+        areas, replaces = row.pop("areas", [None]), row.pop("replaces", False)
         degrees, at = row["indegree"], f"{where}: indegree"
         row["indegree"] = _of_size(degrees, size, tables, at)
         reference = degrees.get(tables.reference, row["indegree"])
@@ -208,8 +210,9 @@ def _projections(
                 ends[side] = inner if area and inner in names else row[side]
             projection = Projection(**{**row, **ends})
             check_projection(projection, where, names)
-            if projection.name in found:
-                raise InputError(f"{where}: there is already a projection '{projection.name}'")
+            if (projection.name in found) != replaces:
+                wrong = "no" if replaces else "already a"
+                raise InputError(f"{where}: there is {wrong} projection '{projection.name}'")
             found[projection.name] = projection
     return tuple(found.values())
 
@@ -254,6 +257,7 @@ def load_circuit(
     scale: float = 1.0,
     n_x: int | None = None,
     polarities: tuple[str, ...] = ("on", "off"),
+    cues: int = 0,
     anatomy: Path | str = DEFAULT,
 ) -> CircuitSpec:
     """Read the circuit of the anatomy tables.
@@ -269,6 +273,8 @@ def load_circuit(
         positions keep their share.
     polarities : tuple of str
         Channels at each position.
+    cues : int
+        Columns of the cue of the stimulus.
     anatomy : path or str
         Folder of the tables, or the name of one that comes along.
 
@@ -287,15 +293,17 @@ def load_circuit(
         raise InputError(f"unknown size '{size}'{nearest(size, tables.sizes)}")
     if not scale > 0:
         raise InputError(f"scale {scale}; must be above 0")
-    return _load(tables, size, scale, n_x or tables.sizes[size]["positions"], tuple(polarities))
+    n_x = n_x or tables.sizes[size]["positions"]
+    return _load(tables, size, scale, n_x, tuple(polarities), cues)
 
 
 @lru_cache(maxsize=32)
-def _load(tables: Tables, size: str, scale: float, n_x: int, polarities) -> CircuitSpec:
+def _load(tables: Tables, size: str, scale: float, n_x: int, polarities, cues: int) -> CircuitSpec:
     populations = _populations(tables, size, scale)
     spec = CircuitSpec(
         size, n_x, polarities, populations, _projections(tables, size, populations),
         areas=_other_areas(tables, size, n_x, populations), loops=_loops(tables, populations),
+        cues=cues,
     )  # fmt: skip
     _check_memory(spec, scale)
     check_indegrees(spec)

@@ -51,6 +51,8 @@ def drawn(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, xr.Datas
     shown = _shown(condition, cycle, seed)
     put_courses(arrays, condition, cycle, seed)
     rate = shown["rate"].values
+    if "cue" in shown:
+        rate = np.concatenate([rate, np.repeat(shown["cue"].values, cycle.bins, axis=0)], axis=1)
     padding = np.repeat(rate[-1:], plan.bins - len(rate), axis=0)
     arrays["stimulus"] = np.concatenate([rate, padding])
     arrays["pacing"] = paced_otherwise(_paced(condition, cycle, times), condition, cycle, seed)

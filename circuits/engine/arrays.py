@@ -14,10 +14,10 @@ import numpy as np
 
 from cells.models import cell_class, steady_state
 from cells.physiology import resting_potential
-from circuits.anatomy.spec import CircuitSpec, Projection
-from circuits.anatomy.topography import log_weights, positions_of, seen_channels
+from circuits.anatomy.spec import CircuitSpec
+from circuits.anatomy.topography import draw_sources, positions_of, seen_channels
 from circuits.engine.draws import delays, first_weights
-from circuits.engine.equations import COURSES, ONE, ZERO, column
+from circuits.engine.equations import COURSES, ONE, ZERO, column, constants
 from circuits.engine.noise import draw_keys
 from circuits.engine.plan import COPY, Plan, group_of
 from circuits.engine.planner import cell_parameters
@@ -75,14 +75,6 @@ def cells_of(spec: CircuitSpec) -> Cells:
     )
 
 
-def _draw_sources(spec: CircuitSpec, p: Projection, rng) -> np.ndarray:
-    """Return (target, indegree) source indices, without replacement (Gumbel top-k)."""
-    keys = log_weights(spec, p)
-    keys = keys + rng.gumbel(size=keys.shape)
-    chosen = np.argpartition(-keys, p.indegree - 1, axis=1)[:, : p.indegree]
-    return np.sort(chosen, axis=1)
-
-
 def _dealt(sources: np.ndarray, share: float, seed: Sequence[int]) -> np.ndarray:
     """Deal the sources of a share of the target cells anew among these cells, all synapses apart.
 
@@ -122,8 +114,12 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
         if p.is_input:
             put(group, "r_peak", np.full(n, p.rate))
             put(group, "peak", np.full(n, p.peak))
-            put(group, "seen", np.full(n, float(p.positions)))
-            put(group, "channel", np.maximum(positions_of(spec, p), 0))
+            told = spec.cues if p.cue else 1
+            put(group, "seen", np.full(n, float(p.positions and told > 0)))
+            channel = np.maximum(positions_of(spec, p), 0)
+            if p.cue and told:
+                channel = spec.channels + channel * told // spec.channels
+            put(group, "channel", channel)
             continue
         cell = cell_class(p.cell)
         conductances = plan.group(group).conductances
@@ -191,7 +187,7 @@ def draw_arrays(
         for number in s.projections:
             p = spec.projections[number]
             rng = np.random.default_rng([seed, 1, number])
-            sources = _draw_sources(spec, p, rng)
+            sources = draw_sources(spec, p, seed, rng)
             if p.shuffled:
                 sources = _dealt(sources, p.shuffled, [seed, 8, number])
             n_target, k = sources.shape
@@ -213,6 +209,9 @@ def draw_arrays(
                 own = learning.of(p.name)
                 put("w", first_weights(own, rng.standard_normal(n)))
                 put("factor", np.full(n, own["factor"]))
+                if learning.individual:
+                    for name, value, _ in constants(learning.code(p.name).namespace):
+                        put(name, np.full(n, value))
                 gain = own["gain"]
             shares = dict(p.receptors)
             suffix = "" if p.at == "soma" else "_d"

@@ -181,8 +181,8 @@ def make_plan(
             )
         )  # fmt: skip
     plan = Plan(
-        tuple(groups), tuple(synapses), spec.channels, bins, bin_ms, dt_ms, method, tuple(traces),
-        noted_ms if plastic else 0.0, threads, columns_of(columns) if varied else 0,
+        tuple(groups), tuple(synapses), spec.channels + spec.cues, bins, bin_ms, dt_ms, method,
+        tuple(traces), noted_ms if plastic else 0.0, threads, columns_of(columns) if varied else 0,
     )  # fmt: skip
     return replicated(plan, 1)
 
@@ -282,7 +282,11 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
             conductances, projections,
         )  # fmt: skip
     code = learning.code()
+    fixed = constants(code.namespace)
     model += [code.synapse_model.strip(), "efficacy : 1", "factor : 1 (constant)"]
+    if learning.individual:
+        model += [f"{name} : {unit} (constant)" for name, _, unit in fixed]
+        fixed = ()
     follow = EFFICACIES[learning.efficacy]
     # the weight changes at the gate, or with every spike
     changes = {k: follow for k in ("pre", "post") if not code.learn}
@@ -292,7 +296,7 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
         f"{source}_to_{target}_plastic", source, target, n, "\n".join(model),
         "\n".join(filter(None, on_pre)), dt_ms, conductances, projections, True,
         "\n".join(filter(None, on_post)),
-        f"{code.learn.strip()}\n{follow}" if code.learn else "", constants(code.namespace),
+        f"{code.learn.strip()}\n{follow}" if code.learn else "", fixed,
     )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ from (rule, synapses, efficacy) is apart from what it is launched with (rate, ga
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +32,10 @@ _EFFICACY = {
 }
 EFFICACIES = {name: f"efficacy = {expression}" for name, expression in _EFFICACY.items()}
 GATES = ("theta", "shuffled", "onset")
-# what a run file may say again of some projections
+# what a run file may say again of some projections, beside the parameters of the rule
 OWN = ("factor", "start", "start_sd", "gain")
+# parameters that are one for the whole circuit
+_SHARED = ("gate",)
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,9 @@ class Learning:
     bounds : float
         Exponent of the bounds of the weight: 0 hard, 1 soft.
     own : tuple of (str, tuple of (str, float))
-        Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, and a
-        ``factor`` of the rate; what comes later counts.
+        Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, a
+        ``factor`` of the rate, and other parameters of the rule than its gate; what comes later
+        counts.
     """
 
     rule: str = "kinase_ratio"
@@ -100,14 +105,25 @@ class Learning:
         for key in ("rate", "start_sd", "gain", "lag", "rise"):
             if not getattr(self, key) >= 0:
                 raise InputError(f"{key}: {getattr(self, key):g} is below 0")
+        valid_keys = (*OWN, *self.own_parameters(self.rule))
         for name, values in self.own:
             for key, value in values:
+                if key not in valid_keys:
+                    raise InputError(f"own '{name}': unknown key '{key}'{nearest(key, valid_keys)}")
                 if not 0 <= value or (key == "start" and value > 1):
                     valid = "[0, 1]" if key == "start" else "[0, inf)"
                     raise InputError(f"own '{name}': {key}: {value:g} is outside {valid}")
 
+    @staticmethod
+    def own_parameters(name: str) -> tuple[str, ...]:
+        """Return the parameters of a rule that a projection may have of its own."""
+        return tuple(key for key in rule(name).table if key not in _SHARED)
+
     def of(self, projection: str) -> dict[str, float]:
-        """Return ``factor`` of the rate, ``start``, ``start_sd`` and ``gain`` of a projection."""
+        """Return what is said of a projection.
+
+        ``factor`` of the rate, ``start``, ``start_sd``, ``gain``, and parameters of its own.
+        """
         found = {"factor": 1.0} | {key: getattr(self, key) for key in OWN[1:]}
         for pattern, values in self.own:
             if fnmatch.fnmatchcase(projection, pattern):
@@ -152,14 +168,16 @@ class Learning:
                 )
         return tuple(sorted(found))
 
-    def chosen_rule(self) -> Rule:
-        """Return the rule with its parameters."""
+    def chosen_rule(self, projection: str | None = None) -> Rule:
+        """Return the rule with its parameters, or with those of a projection."""
         chosen = rule(self.rule)
-        if self.values:
-            table = chosen.table
-            units = {key: table.parameter(key).unit for key, _ in self.values}
+        values = dict(self.values)
+        if projection is not None:
+            values |= {k: v for k, v in self.of(projection).items() if k not in OWN}
+        if values:
+            units = {key: chosen.table.parameter(key).unit for key in values}
             chosen = chosen.with_values(
-                **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in self.values}
+                **{k: v if units[k] == "1" else f"{v} {units[k]}" for k, v in values.items()}
             )
         return chosen
 
@@ -176,21 +194,45 @@ class Learning:
             table = table.with_values(gate=self.gate / cycle_ms)
         return table_rows(table)
 
-    def code(self):
+    @property
+    def individual(self) -> bool:
+        """Whether the parameters of the rule are numbers of each synapse, not of the program."""
+        return any(key not in OWN for _, values in self.own for key, _ in values)
+
+    def code(self, projection: str | None = None):
         """Return the rule as Brian2 strings, all of its state in the synapse.
+
+        Parameters
+        ----------
+        projection : str, optional
+            The namespace has the constants of this one.
 
         Raises
         ------
         InputError
-            If the rule has no such form.
+            If the rule has no such form, or parameters of a projection make another program.
         """
-        chosen = self.chosen_rule()
+        chosen = self.chosen_rule(projection)
+        options = {"named": True} if self.individual else {}
+        if self.individual and "named" not in signature(chosen.in_circuit).parameters:
+            raise InputError(f"own: '{self.rule}' has no constants of single projections")
         try:
-            code = chosen.in_circuit(lr=f"{LEARNING_RATE}(t)*factor", bounds=self.bounds, tag=TAG)
+            code = chosen.in_circuit(
+                lr=f"{LEARNING_RATE}(t)*factor", bounds=self.bounds, tag=TAG, **options
+            )
         except InputError as error:
             raise InputError(f"rule: {error}") from None
         if code.pre_model or code.post_model or code.learn_dt is not None:
             raise InputError(f"rule: '{self.rule}' has state outside of the synapse, or a clock")
+        if projection is not None and replace(code, namespace={}) != replace(
+            self.code(), namespace={}
+        ):
+            raise InputError(f"own: the parameters of '{projection}' make '{self.rule}' another"
+                             " program; put them into 'values'")  # fmt: skip
+        if self.individual:
+            text = "\n".join((code.synapse_model, code.on_pre, code.on_post, code.learn))
+            used = set(re.findall(r"\w+", text))
+            code = replace(code, namespace={k: v for k, v in code.namespace.items() if k in used})
         return code
 
     @property

@@ -114,6 +114,8 @@ def blocks_of(settings: Mapping, spec: CircuitSpec, common: Common, at: str) -> 
         shown, other = stimulus_and_circuit(
             Stimulus.merged(settings["stimulus"], stimulus), common, f"{here} stimulus"
         )
+        if other.cues != spec.cues:
+            raise InputError(f"{here} stimulus: cue must be that of [stimulus]")
         if (other.n_x, other.polarities) != (spec.n_x, spec.polarities):
             raise InputError(
                 f"{here} stimulus: {other.n_x} positions x {len(other.polarities)} polarities, but"

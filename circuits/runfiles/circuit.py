@@ -58,10 +58,12 @@ def stimulus_and_circuit(
     try:
         spec = load_circuit(
             common.size, scale=common.scale, n_x=wanted, polarities=shown.polarities,
-            anatomy=common.anatomy,
+            cues=2 * len(shown.cue), anatomy=common.anatomy,
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    if shown.cue and not any(p.cue for p in spec.populations):
+        raise InputError(f"{where} cue: no population of the anatomy is told it")
     return Stimulus.from_mapping({**table, "n_x": spec.n_x}, where), spec
 
 

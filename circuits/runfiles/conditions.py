@@ -129,18 +129,16 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
 
 
 def _check_wiring(found: Sequence[Condition], begin: str) -> None:
-    """Raise if a projection that learns has other synapses in another condition."""
+    """Raise if a projection that learns has another number of synapses in another condition."""
     known: dict[str, tuple] = {}
     for condition in found:
         for number in condition.learning.chosen(condition.spec) if condition.learning else ():
             p = condition.spec.projections[number]
-            mine = p.indegree, p.topography
-            first, other = known.setdefault(p.name, (condition.name, mine))
-            if mine != other:
+            first, other = known.setdefault(p.name, (condition.name, p.indegree))
+            if p.indegree != other:
                 raise InputError(
                     f"{begin} condition '{condition.name}': '{p.name}' learns with indegree"
-                    f" {mine[0]} and topography '{mine[1]}', but in '{first}' with {other[0]} and"
-                    f" '{other[1]}'; they must agree"
+                    f" {p.indegree}, but in '{first}' with {other}; they must agree"
                 )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from brian2 import ms
 
 from cells import checked
-from cells.parameters import InputError, parse_unit
+from cells.parameters import InputError, ParameterTable, parse_unit
 from circuits.anatomy.spec import CircuitSpec
 from circuits.plasticity.learning import OWN, Learning
 from circuits.plasticity.rules.registry import RULES, rule
@@ -55,21 +55,21 @@ def learning_of(
         if key in table:
             values[key] = checked.quantity(table[key], ms, f"{where} {key}")
     own = checked.table(table.get("own", {}), f"{where} own")
+    parameters = rule(values["rule"]).table
+    units = dict.fromkeys(OWN) | _units(parameters, Learning.own_parameters(values["rule"]))
     values["own"] = tuple(
-        (name, tuple(_own(numbers, f"{where} own '{name}'"))) for name, numbers in own.items()
+        (name, _numbers(numbers, units, f"{where} own '{name}'")) for name, numbers in own.items()
     )
     if "projections" in table:
         values["projections"] = checked.names(table["projections"], f"{where} projections")
-    parameters = rule(values["rule"]).table
-    changed = []
-    here = f"{where} values"
-    for key, value in checked.keys(table.get("values", {}), tuple(parameters), here).items():
-        unit = parameters.parameter(key).unit
-        unit = None if unit == "1" else parse_unit(unit)
-        changed.append((key, checked.quantity(value, unit, f"{here} {key}")))
+    values["values"] = _numbers(
+        table.get("values", {}), _units(parameters, tuple(parameters)), f"{where} values"
+    )
     try:
-        learning = Learning(**values, values=tuple(changed))
-        learning.chosen(spec)
+        learning = Learning(**values)
+        for number in learning.chosen(spec):
+            if learning.individual:
+                learning.code(spec.projections[number].name)
         if learning.gated_by_cycle:
             _check_gate(learning.gate_at(cycle.length, BIN_MS), cycle)
     except InputError as error:
@@ -99,9 +99,16 @@ def _check_gate(gate: float, cycle: Cycle) -> None:
         )
 
 
-def _own(numbers, where: str) -> list[tuple[str, float]]:
-    numbers = checked.keys(numbers, OWN, where)
-    return [(key, checked.number(value, f"{where} {key}")) for key, value in numbers.items()]
+def _units(table: ParameterTable, keys: Sequence[str]) -> dict:
+    """Return the unit of each parameter; None for a number."""
+    units = {key: table.parameter(key).unit for key in keys}
+    return {key: None if unit == "1" else parse_unit(unit) for key, unit in units.items()}
+
+
+def _numbers(given, units: Mapping, where: str) -> tuple[tuple[str, float], ...]:
+    """Return the numbers of a table, each in the unit of its key."""
+    given = checked.keys(given, tuple(units), where)
+    return tuple((k, checked.quantity(v, units[k], f"{where} {k}")) for k, v in given.items())
 
 
 def check_first_weights(

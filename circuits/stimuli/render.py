@@ -31,8 +31,10 @@ from circuits.stimuli.stimulus import Stimulus, bad_value, check_whole
 
 __all__ = ["PLACES", "places_of", "render", "sequence"]
 
-#: Where in a picture, film or ring a cycle is, with units.
-PLACES = {"left": "px", "row": "px", "centre": "positions", "film_frame": "frames"}
+#: Where in a picture, film or ring a cycle is, and how the coin fell in it, with units.
+PLACES = {"left": "px", "row": "px", "centre": "positions", "film_frame": "frames", "coin": "1"}
+
+_COIN = 99  # of the seed of the coin, where blocks have their numbers
 
 
 def _seconds(key: str, value) -> float:
@@ -178,6 +180,9 @@ def render(
         - on pictures ``row`` (cycle) and ``left`` (cycle), px: where the window is in the middle
           of the plus phase; of a film ``film_frame`` (cycle), frames; on a ring ``centre`` (cycle),
           positions. They are `PLACES`.
+        - where there is a cue ``cue`` (cycle, feature), Hz: rate of the inputs of cue cells, two
+          features for each thing told: forward and backward, or heads and tails of the coin;
+          ``coin`` (cycle): 1 or -1, of `PLACES` too.
 
         Every variable has ``units``.
 
@@ -250,6 +255,11 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
             "plus_start": plus_start,
         },
     )
+    if stimulus.cue:
+        told, coin = _cue(stimulus, np.sign(step), [seed, *block])
+        dataset["cue"] = (("cycle", "feature"), told, {"units": "Hz"})
+        if "coin" in stimulus.cue:
+            where["coin"] = coin
     middle = np.flatnonzero(plus)[plus.sum() // 2]
     for name, values in where.items():
         values = values if values.ndim == 1 else values[:, middle]
@@ -279,6 +289,14 @@ def _samples(stimulus, n_cycles, bins, rng, table) -> tuple:
             seen = _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered)
             typical = float(np.sqrt(np.mean([np.mean(local**2) for _, local, _ in filtered])))
     return still, typical, seen
+
+
+def _cue(stimulus, direction, seed) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rates of the features of the cue (cycle, feature), and the coin (cycle)."""
+    coin = np.random.default_rng([*seed, _COIN]).choice([1, -1], size=len(direction))
+    sign = np.stack([{"direction": direction, "coin": coin}[name] for name in stimulus.cue], 1)
+    so = np.stack([sign > 0, sign < 0], axis=-1).reshape(len(sign), -1)
+    return np.where(so, stimulus.cue_rate, stimulus.cue_rest), coin
 
 
 def places_of(shown: xr.Dataset) -> xr.Dataset:
@@ -334,7 +352,7 @@ def sequence(
         raise bad_value("blocks", "there is none; at least one is needed")
     first = blocks[0][0]
     for k, (stimulus, _) in enumerate(blocks):
-        for key in ("n_x", "polarities"):
+        for key in ("n_x", "polarities", "cue"):
             here, there = (_attribute(key, getattr(s, key)) for s in (stimulus, first))
             if here != there:
                 raise bad_value(key, f"block {k} has {here}, block 0 {there}: all need the same")

@@ -11,6 +11,7 @@ import numpy as np
 from cells.parameters import InputError, nearest
 
 __all__ = [
+    "CUES",
     "DIRECTIONS",
     "GROUPS",
     "HELD_OUT",
@@ -31,6 +32,7 @@ MOTIONS = ("smooth", "stepped")
 ORDERS = ("moving", "shuffled")
 DIRECTIONS = {"forward": (1,), "backward": (-1,), "both": (1, -1)}
 POLARITIES = ("on", "off")
+CUES = ("direction", "coin")
 
 # All of them lie in the scikit-image wheel itself; its other pictures need a download.
 TRAINING = ("astronaut", "camera", "coins", "grass", "gravel", "rocket")
@@ -42,6 +44,7 @@ PICTURES = (*PHOTOGRAPHS, *WHITE_NOISE)
 GROUPS = {"training": TRAINING, "held_out": HELD_OUT}
 _DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2}
 _RING_SWEEP = 16
+_FASTEST_HZ = 1000.0
 _OWN_KEYS = {
     "photograph": ("image", "spacing", "row"),
     "ring": ("width", "n_bumps"),
@@ -99,6 +102,11 @@ class Stimulus:
         Bumps on the ring that move together, at distances drawn anew for every sweep. With several,
         several contexts are active at once, as on a photograph. Where two overlap the brighter
         counts.
+    cue : sequence of {"direction", "coin"}
+        What cue cells are told: the way of the movement, and a coin that is tossed in every cycle
+        and means nothing.
+    cue_rate, cue_rest : float
+        Hz, of the inputs of cue cells that stand for what is so, and of the others.
     gain_control : bool
         False ablates the suppressive field: the gain stays what it is, on average over the
         picture, at full contrast. Of several photographs it is one gain for all, from their
@@ -127,6 +135,9 @@ class Stimulus:
     width: float = 0.6
     n_bumps: int = 1
     gain_control: bool = True
+    cue: tuple[str, ...] = ()
+    cue_rate: float = 30.0
+    cue_rest: float = 1.0
 
     def __post_init__(self):
         """Fill in the defaults that depend on the kind, then check every field."""
@@ -147,6 +158,11 @@ class Stimulus:
             object.__setattr__(self, "step", _DEFAULT_STEP[self.kind])
         if not isinstance(self.image, str):
             object.__setattr__(self, "image", _names("image", self.image))
+        object.__setattr__(self, "cue", _names("cue", self.cue) if self.cue else ())
+        for name in self.cue:
+            check_choice("cue", name, CUES)
+        for key in ("cue_rate", "cue_rest"):
+            _between(key, getattr(self, key), -np.finfo(float).tiny, _FASTEST_HZ)
         if self.sweep is None and self.kind == "ring" and self.direction == "both":
             object.__setattr__(self, "sweep", _RING_SWEEP)
         check_choice("motion", self.motion, MOTIONS)

@@ -359,9 +359,9 @@ class KinaseRule(Rule):
         names = ("pre_trace", "post_trace", "calcium", "calmodulin", "CaMKII", "DAPK1")
         return dict(zip(names, out, strict=True))
 
-    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+    def in_circuit(self, *, lr: str, bounds: float, tag: str, named: bool = False) -> BrianCode:
         """Return the rule as a circuit takes it; see `Rule.in_circuit`."""
-        return self.brian2(lr=lr, bounds=bounds, tag=tag, traces="synapse")
+        return self.brian2(lr=lr, bounds=bounds, tag=tag, traces="synapse", named=named)
 
     def brian2(
         self,
@@ -374,6 +374,7 @@ class KinaseRule(Rule):
         bounds="soft",
         tag="kin",
         traces="neuron",
+        named=False,
     ) -> BrianCode:
         """Return the rule as Brian2 strings.
 
@@ -394,6 +395,8 @@ class KinaseRule(Rule):
         traces : {"neuron", "synapse"}
             Where the spike traces live. In the synapse (exact form only) they see a presynaptic
             spike when it arrives, with the delay of the axon.
+        named : bool
+            All numbers that follow from the table are constants of the namespace.
 
         Returns
         -------
@@ -464,7 +467,7 @@ class KinaseRule(Rule):
             return BrianCode(
                 form, model, learn=step, namespace=MappingProxyType(space), **neuron, **event
             )
-        model, level = self._trace_code(space, tag)
+        model, level = self._trace_code(space, tag, named)
         products = [f"e{k}_{tag}" for k in range(model.count("\n"))]
         pre, post = f"x_{tag}_pre", f"y_{tag}_post"
         after_pre = after_post = ""
@@ -487,16 +490,18 @@ class KinaseRule(Rule):
             **event,
         )
 
-    def _trace_code(self, space, tag):
+    def _trace_code(self, space, tag, named=False):
         taus, weights = impulse_weights(self.taus)
         model = ""
         for k, tau in enumerate(taus):
             space[f"tau_e{k}_{tag}"] = tau * ms
             model += f"de{k}_{tag}/dt = -e{k}_{tag}/tau_e{k}_{tag} : 1 (event-driven)\n"
-        level = [
-            " + ".join(f"({float(v)!r})*e{k}_{tag}" for k, v in enumerate(row) if v != 0)
-            for row in weights
-        ]
+        factors = [[f"({float(v)!r})" if v != 0 else "" for v in row] for row in weights]
+        if named:
+            for stage, row in zip("PD", weights[2:], strict=True):
+                space |= {f"of_e{k}_in_{stage}_{tag}": float(v) for k, v in enumerate(row)}
+            factors[2:] = [[f"of_e{k}_in_{s}_{tag}" for k in range(len(taus))] for s in "PD"]
+        level = [" + ".join(f"{v}*e{k}_{tag}" for k, v in enumerate(row) if v) for row in factors]
         return model, level
 
     def _latch_code(self, form, neuron, space, tag, rate, bounds):

@@ -263,6 +263,9 @@ class Rule:
         tag : str
             End of the names of its variables and constants.
 
+        A rule whose constants may be others in each synapse takes ``named`` too: all numbers that
+        follow from the table are then constants of the namespace.
+
         Raises
         ------
         InputError
