@@ -206,6 +206,7 @@ def draw_arrays(
                 put(name, np.full(n, float(release_class(p.release)[name])))
             gain = 1.0
             if s.plastic:
+                assert learning is not None  # the plan was made with it
                 own = learning.of(p.name)
                 put("w", first_weights(own, rng.standard_normal(n)))
                 put("factor", np.full(n, own["factor"]))
