@@ -20,6 +20,7 @@ from circuits.plasticity.detailed.glun2b import (
     synapse_table,
 )
 from circuits.plasticity.detailed.nmda import nmda_calcium_force
+from circuits.runfiles.resolve import resolve
 
 RNG = np.random.default_rng(5)
 PRE, POST = (np.sort(np.round(RNG.uniform(20, 220, 8))) for _ in range(2))
@@ -27,6 +28,12 @@ PRE, POST = (np.sort(np.round(RNG.uniform(20, 220, 8))) for _ in range(2))
 
 def total(y, pool):
     return sum(y[SPECIES.index(s)] for s in POOLS[pool])
+
+
+@pytest.mark.parametrize("name", ["jang2026", "theta_window"])
+def test_run_files_are_judged_by_the_values_that_it_was_fitted_to(name):
+    published = resolve(name).setup["published"]
+    assert {label: (row["mean"], row["sem"]) for label, row in published.items()} == dict(TARGET)
 
 
 @pytest.mark.parametrize("pool", POOLS)
