@@ -252,9 +252,12 @@ def population_rate(ds, population, stat="mean", block=None):
 
 
 @observable("Hz")
-def phase_rate(ds, population, phase="plus"):
-    """Mean rate of a population in one phase."""
-    return float(ds["rate"].isel(neuron=schema.cell_index(ds, population)).sel(phase=phase).mean())
+def phase_rate(ds, population, phase="plus", block=None):
+    """Mean rate of a population in one phase; with ``block``, of that block of a learning run."""
+    rate = ds["rate"].isel(neuron=schema.cell_index(ds, population)).sel(phase=phase)
+    if block is not None:
+        rate = rate.isel(cycle=blocks.block_cycles(ds, block))
+    return float(rate.mean())
 
 
 @observable("Hz")

@@ -13,6 +13,7 @@ from analysis.measures.phases import (
     seen_positions,
     windows_of,
 )
+from analysis.measures.regression import plus_coefficients
 from analysis.measures.scores import add_scores, scored
 from analysis.measures.sites import classify_sites, site_shares
 from analysis.measures.weights import movement
@@ -249,3 +250,41 @@ def site_score(ds, block, score="precision", threshold=0.5, first=None, last=Non
         raise schema.AnalysisError(f"no score '{score}'{schema.nearest(score, names)}")
     shares = site_shares(ds, block, threshold=threshold, first=first, last=last)
     return shares[names.index(score)]
+
+
+@observable("1")
+def plus_coefficient(ds, block, term="outcome"):
+    """Coefficient of the outcome or of the prediction in the relay cells' plus phase.
+
+    Of a linear regression of the plus pattern on the driver's pattern and the pattern late in the
+    minus phase, over cycles and positions, all in standard deviations. ``term = "ratio"`` is that
+    of the prediction over that of the outcome: -1 where the plus phase tells their difference.
+    """
+    terms = ("outcome", "prediction", "ratio")
+    if term not in terms:
+        raise schema.AnalysisError(f"no term '{term}'{schema.nearest(term, terms)}")
+    outcome, prediction = plus_coefficients(ds, block)
+    if term == "ratio":
+        return prediction / outcome if outcome > 0 else np.nan
+    return outcome if term == "outcome" else prediction
+
+
+@observable("1")
+def phase_coherence(ds, block, population="relay", frequency=10.0):
+    """Phase coherence over cycles, at a frequency (Hz), of the spikes before the outcome.
+
+    Each cycle gives the phase of its minus phase's spikes, all cells of a population together; the
+    value is the length of the mean unit vector over the cycles in which it fires (inter-trial
+    coherence): power does not count.
+    """
+    begin, end = windows_of(ds, np.inf)["minus"]
+    at = block_cycles(ds, block)
+    time, _ = schema.spikes_of(ds, schema.cell_index(ds, population))
+    cycle = schema.cycle_index(time, ds["cycle_start"].values, schema.cycle_length(ds))
+    keep = (cycle >= 0) & (time < end[cycle])
+    time, cycle = time[keep], cycle[keep]
+    turns = np.exp(2j * np.pi * frequency * (time - begin[cycle]))
+    n = begin.size
+    vectors = np.bincount(cycle, turns.real, n) + 1j * np.bincount(cycle, turns.imag, n)
+    vectors = vectors[at][np.abs(vectors[at]) > 1e-9]
+    return float(np.abs((vectors / np.abs(vectors)).mean())) if vectors.size else np.nan
