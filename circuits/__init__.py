@@ -16,6 +16,8 @@ runfiles
     What to run, in which conditions, and what must come out.
 driver
     From a checked run to its folder.
+predictions
+    The registry of predictions, and running them.
 sweeps
     Many runs of one run file, on any number of processes.
 cli

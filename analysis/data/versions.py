@@ -168,14 +168,17 @@ def read_json(path: Path | str):
 
 
 def _decided(verdict: dict) -> dict:
-    """Return a verdict of before schema 3, judged by the interval of the values that it holds."""
+    """Return a verdict that lacks what it has now, judged anew by the values that it holds."""
     numbers = [float(t) for t in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", verdict["criterion"])]
     sign = verdict["criterion"][:2]
-    low, high = {">=": (*numbers, None), "<=": (None, *numbers)}.get(sign, numbers)
+    low, high = {
+        ">=": (*numbers, None), "<=": (None, *numbers), "wi": (-numbers[0], numbers[0]),
+    }.get(sign, numbers)  # fmt: skip
     values = [math.nan if v is None else v for v in verdict["values"]]
-    found = decide(values, low, high)
+    found = decide(values, low, high, equivalence=sign == "wi")
     return verdict | {
         "failed": sum(v is None for v in verdict["values"]),
+        "bounds": [low, high],
         "verdict": found.verdict,
         "interval": None if found.interval is None else list(found.interval),
         "p": found.p,
@@ -188,7 +191,7 @@ def read_verdicts(path: Path | str) -> list[dict]:
     """Return the verdicts in a ``verdicts.json``, migrated; errors as of `read_json`."""
     found = read_json(path)
     verdicts = found["verdicts"] if isinstance(found, dict) else found
-    return [v if "verdict" in v else _decided(v) for v in verdicts]
+    return [v if "bounds" in v else _decided(v) for v in verdicts]
 
 
 def with_schema(**content) -> dict:

@@ -131,9 +131,10 @@ def verdict(
     dict
         id, claim, source, observable, unit, value (mean over seeds), spread (standard deviation
         over seeds, n - 1; None for a single one), values, n, failed (seeds that gave no number),
-        criterion; verdict ("holds", "falsified" or "undecided"), interval, p and seeds_needed as
-        `analysis.statistics.decide.Decision` has them; holds. A NaN is written as None, so that the
-        verdict is valid JSON; with a value that is NaN for any seed nothing is decided.
+        criterion, and the same as bounds; verdict ("holds", "falsified" or "undecided"), interval,
+        p and seeds_needed as `analysis.statistics.decide.Decision` has them; holds. A NaN is
+        written as None, so that the verdict is valid JSON; with a value that is NaN for any seed
+        nothing is decided.
     """
     values = [float(v) for v in values]
     finite = bool(values) and all(math.isfinite(v) for v in values)
@@ -151,6 +152,7 @@ def verdict(
         "n": len(values),
         "failed": sum(not math.isfinite(v) for v in values),
         "criterion": criterion_text(low, high, unit, margin),
+        "bounds": list(bounds),
         "verdict": found.verdict,
         "interval": None if found.interval is None else list(found.interval),
         "p": found.p,

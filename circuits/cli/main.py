@@ -96,6 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
                        help="change a key of the file at every point")  # fmt: skip
 
+    commands.add_parser("predictions", help="anatomical predictions and their last verdicts")
+    predict = commands.add_parser("predict", help="run predictions; writes one page for all")
+    predict.add_argument("names", metavar="ID|GROUP|FILE", nargs="*", help="or all")
+    predict.add_argument("--seeds", metavar="SEEDS", help="default: those of the files")
+    predict.add_argument("--size", metavar="SIZE", help="default: that of the files")
+    predict.add_argument("--jobs", metavar="N", type=int, help="as of run")
+    predict.add_argument("--out", metavar="DIR", help="default: runs/out/predictions")
+    predict.add_argument("--page", metavar="DIR",
+                         help="run nothing; write the page of all last results there")  # fmt: skip
+
     report = commands.add_parser("report", help="judge and draw a finished run again")
     report.add_argument("folder", metavar="DIR", help="a run folder")
 
@@ -236,6 +246,42 @@ def _sweep(arguments) -> int:
     return 1 if failed else 0
 
 
+def _predictions(arguments) -> int:
+    from analysis.verdicts.predictions import concluded
+    from circuits.predictions.registry import last_result, predictions
+
+    every = predictions()
+    last = [{} if p.blocked else last_result(p) or {} for p in every]
+    found = concluded([r | {"blocked": p.blocked} for p, r in zip(every, last, strict=True)])
+    for p, r in zip(every, found, strict=True):
+        why = f": {r['why']}" if r["why"] else ""
+        print(f"{p.id} ({p.group})\n    {p.sentence}\n    {r['conclusion']}{why}")
+    return 0
+
+
+def _predict(arguments) -> int:
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from circuits.driver.progress import Progress
+
+    with Progress() as progress:
+        progress.begin("starting")
+        from circuits.predictions.predict import predict, write_page
+
+        if arguments.page:
+            print(write_page(Path(arguments.page), None, "../../predictions/{path}"))
+            return 0
+        page, found = predict(
+            arguments.names or ["all"], seeds=arguments.seeds, size=arguments.size,
+            jobs=arguments.jobs, out=arguments.out, progress=progress,
+        )  # fmt: skip
+    from analysis.verdicts.predictions import concluded
+
+    for r in concluded(found):
+        print(f"{r['id']}: {r['conclusion']}{': ' if r['why'] else ''}{r['why']}")
+    print(page)
+    return 1 if any(r.get("failed") for r in found) else 0
+
+
 def _finish(folder: Path) -> None:
     if not (folder / "verdicts.json").is_file():
         for built in json.loads((folder / "run.json").read_text(encoding="utf-8"))["built"]:
@@ -331,7 +377,8 @@ def _doctor(arguments) -> int:
 
 
 _COMMANDS = {"list": _list, "run": _run, "sweep": _sweep, "report": _report, "join": _join,
-             "compare": _compare, "params": _params, "observables": _observables,
+             "predictions": _predictions, "predict": _predict, "compare": _compare,
+             "params": _params, "observables": _observables,
              "manipulations": _manipulations, "doctor": _doctor}  # fmt: skip
 
 

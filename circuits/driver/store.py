@@ -23,6 +23,7 @@ __all__ = [
     "check_replaced",
     "check_writable",
     "identity",
+    "is_run",
     "new_folder",
     "reserved",
     "run_folder",
@@ -88,19 +89,27 @@ def check_replaced(folder: Path, document: Mapping, replace: bool) -> str | None
     check_writable(folder)
     try:
         info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        there = identity(info["run"], info["device"], info["conditions"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
-        info = there = {}
-    same = run_folder("", there) == run_folder("", document)
-    if not same and not replace:
+    except ValueError:
+        info = {}
+    if not replace and not is_run(folder, document):
         name, started = info.get("name", "?"), info.get("started", "an unknown time")
         raise InputError(
             f"--out {folder}: holds another run, '{name}' of {started}; name a new folder, or say"
             " --replace"
         )
     return str(info.get("started", "an unknown time"))
+
+
+def is_run(folder: Path, document: Mapping) -> bool:
+    """Tell if a folder holds the finished run of a document, as `identity` gives it."""
+    try:
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        there = identity(info["run"], info["device"], info["conditions"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return run_folder("", there) == run_folder("", document)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from circuits.runfiles.model import Cycle, Run
 __all__ = ["RateCondition", "resolve_rate"]
 
 _ONCE = ("experiment", "kind", "name", "claim", "source", "seeds", "device", "condition",
-         "criteria")  # fmt: skip
+         "criteria", "prediction")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,14 @@ CIRCUITS = {
         "cells", "circuits.engine", "circuits.runfiles", "circuits.driver", "analysis.data",
         "analysis.statistics",
     },
+    "circuits.predictions": {
+        "cells", "circuits.engine", "circuits.runfiles", "circuits.driver", "analysis.data",
+        "analysis.report",
+    },
     "circuits.cli": {
         "cells", "circuits.anatomy", "circuits.engine", "circuits.manipulations",
-        "circuits.runfiles", "circuits.driver", "circuits.sweeps", "analysis.data",
+        "circuits.runfiles", "circuits.driver", "circuits.predictions", "circuits.sweeps",
+        "analysis.data",
         "analysis.observables", "analysis.verdicts",
     },
 }  # fmt: skip
@@ -60,7 +65,7 @@ ANALYSIS = {
     "analysis.figures": {"analysis.data", "analysis.measures", "analysis.observables"},
     "analysis.report": {
         "analysis.data", "analysis.measures", "analysis.observables", "analysis.verdicts",
-        "analysis.figures",
+        "analysis.figures", "analysis.statistics",
     },
     "analysis": {"analysis.data"},
 }  # fmt: skip
