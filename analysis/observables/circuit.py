@@ -71,10 +71,15 @@ def burst_rate(ds, population="driver", max_isi_ms=10.0):
 
 
 @observable("1")
-def bursts_per_driven_cycle(ds, population="driver", drive_min=0.0, max_isi_ms=10.0):
-    """Bursts per cycle of a cell whose channel is driven, silent cycles included."""
+def bursts_per_driven_cycle(ds, population="driver", drive_min=0.0, max_isi_ms=10.0, block=None):
+    """Bursts per cycle of a cell whose channel is driven, silent cycles included.
+
+    With ``block``, in that block of a learning run.
+    """
     cells, bursts, at, _, _ = _bursts(ds, population, max_isi_ms)
     driven = _driven(ds, cells, drive_min)
+    if block is not None:
+        driven &= np.isin(np.arange(driven.shape[1]), blocks.block_cycles(ds, block))
     hits = driven[bursts.neuron[at >= 0], at[at >= 0]].sum()
     return hits / driven.sum() if driven.any() else np.nan
 
@@ -258,6 +263,19 @@ def phase_rate(ds, population, phase="plus", block=None):
     if block is not None:
         rate = rate.isel(cycle=blocks.block_cycles(ds, block))
     return float(rate.mean())
+
+
+@observable("Hz")
+def driven_rate(ds, population="relay", phase="plus", drive_min=0.5):
+    """Mean rate in one phase of the cells whose position is driven in the cycle.
+
+    By the pattern of the driver over the whole cycle: above a share ``drive_min`` of its largest
+    value in the run.
+    """
+    outcome = patterns.pattern(ds, "driver").transpose("cycle", "channel").values
+    rate = patterns.pattern(ds, population, phase).transpose("cycle", "channel").values
+    driven = outcome > drive_min * np.nanmax(outcome, initial=0)
+    return _mean(rate[driven & ~np.isnan(rate)])
 
 
 @observable("Hz")

@@ -3,6 +3,7 @@ import pytest
 
 from analysis import observables
 from analysis.data import schema
+from tests.analysis.learner import N_X, make_learner
 
 
 def value(ds, name, **args):
@@ -182,7 +183,7 @@ def test_every_observable_is_described_and_returns_a_float(circuit):
             observables.find(name, args)
         except schema.AnalysisError:
             args = {k: v for k, v in needed.items() if k in observable.arguments}
-            if "block" in observable.arguments and not args:
+            if "block" in observable.arguments and "block=None" not in observable.signature:
                 continue  # of learning runs
         assert isinstance(value(circuit, name, **args), float)
 
@@ -233,3 +234,26 @@ def test_many_observables_take_every_run_out_once(many, monkeypatch):
 
 def test_a_run_without_dims_is_one_condition_and_one_seed(circuit):
     assert observables.by_condition(circuit, "burst_rate").shape == (1, 1)
+
+
+def test_driven_cells_are_those_at_the_outcome():
+    """Of the learner a relay cell gives 4 spikes in the plus phase of 100 ms where it is driven."""
+    ds = make_learner()
+    assert observables.evaluate(ds, "driven_rate") == pytest.approx(40.0)
+    everywhere = observables.evaluate(ds, "phase_rate", population="relay")
+    assert everywhere == pytest.approx(40.0 / N_X)
+    assert observables.evaluate(ds, "driven_rate", phase="minus") > observables.evaluate(
+        ds, "phase_rate", population="relay", phase="minus"
+    )
+
+
+def test_bursts_and_phase_rates_of_a_block():
+    ds = make_learner(silent=range(56, 76))  # the test: no relay cell fires late in the minus phase
+    test, training = (
+        observables.evaluate(ds, "phase_rate", population="relay", phase="minus", block=block)
+        for block in ("test", "training")
+    )
+    assert 0 < test < training
+    for block in ("test", None):  # one burst at the site in every cycle
+        found = observables.evaluate(ds, "bursts_per_driven_cycle", block=block)
+        assert found == pytest.approx(1.0)
