@@ -98,7 +98,7 @@ def synapse_variables(
     # what a condition does not learn with is wired as in one that does
     known = ends.max(axis=1)
     ends = np.where(ends < 0, known[:, None], ends)
-    dims = ("condition", "seed", "synapse")
+    dims: tuple[str, ...] = ("condition", "seed", "synapse")
     if (ends == known[:, None]).all():
         ends, dims = known, dims[1:]
     variables = {

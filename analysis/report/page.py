@@ -35,6 +35,9 @@ from analysis.verdicts import judge
 __all__ = ["attempt", "write_report"]
 
 
+_BOXES = "Boxes: letters that no font of this machine has."
+
+
 def _image(figure, vector=False):
     """Return a figure as a URI, and whether it has letters that no font here has."""
     buffer = io.BytesIO()
@@ -61,7 +64,7 @@ def _shown(section: Section) -> dict:
         try:
             shown["image"], boxes = _image(section.figure, section.title == "Circuit")
             if boxes:
-                shown["caption"] += " Boxes: letters that no font of this machine has."
+                shown["caption"] = f"{section.caption} {_BOXES}"
         except Exception as error:
             shown["caption"] = not_drawn(section.title, error)
     return shown

@@ -116,7 +116,9 @@ def draw_sources(spec: CircuitSpec, p: Projection, seed: int, rng=None) -> np.nd
     number = spec.projections.index(p)
     rng = np.random.default_rng([seed, 1, number]) if rng is None else rng
     if p.topography in RECIPROCAL:
-        joined = _pairs(draw_sources(spec, _opposite(spec, p), seed), spec.count(p.target)).T
+        other = _opposite(spec, p)
+        assert other is not None  # `check_indegrees` has refused it
+        joined = _pairs(draw_sources(spec, other, seed), spec.count(p.target)).T
         rows = np.arange(len(joined))
         if p.topography == "reciprocal_shuffled":
             rows = rng.permutation(rows)
