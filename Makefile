@@ -8,7 +8,7 @@ export MPLBACKEND ?= Agg
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test test-all coverage lint replicate bench cuda-build clean
+.PHONY: help .venv run test test-all coverage lint replicate predictions bench cuda-build clean
 
 help:
 	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
@@ -17,6 +17,7 @@ help:
 	@echo "make coverage    the tests of make test, and which lines they do not reach"
 	@echo "make lint        ruff: rules and formatting; mypy: no module has more errors than before"
 	@echo "make replicate   every run file of runs/; its verdicts go to runs/results/"
+	@echo "make predictions every prediction of runs/predictions/; verdicts go to runs/results/predictions/"
 	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, alone on"
 	@echo "                 the machine; writes runs/results/bench/"
 	@echo "make cuda-build  install brian2cuda and cuRAND, generate and compile the CUDA project (no GPU needed)"
@@ -65,6 +66,10 @@ replicate: $(STAMP)
 	  rm -f runs/results/$$name/note.md; \
 	done
 	@$(BIN)/python -m analysis.verdicts.results runs/results > runs/results/README.md
+
+predictions: $(STAMP)
+	$(BIN)/pulvinar predict all
+	$(BIN)/pulvinar predict --page runs/results/predictions
 
 # A simulator that cannot be installed leaves its rows out, with the reason.
 .venv/.bench: $(STAMP)

@@ -47,6 +47,7 @@ if __name__ == "__main__":
         sys.stdin.read()
 """
 FEW = "stimulus.contrast=0.2,0.4,0.6,0.8,1.0"
+SOME = "stimulus.contrast=" + ",".join(f"{k / 10:.1f}" for k in range(1, 11))
 MANY = "stimulus.contrast=" + ",".join(f"{k / 25:.2f}" for k in range(1, 26))
 
 
@@ -118,12 +119,14 @@ def measure(bench: Bench) -> dict:
     found["200 runs, two workers, s"] = bench.sweep("many", MANY, "--workers", "2")
     found["runs"] = bench.done("many")
     found["programs after 200 runs"] = bench.programs()
-    found["200 runs again, nothing to do, s"] = bench.sweep("many", MANY, "--workers", "2")
-    found["200 runs, one worker, s"] = bench.sweep("one", MANY, "--workers", "1")
-    start = found["200 runs again, nothing to do, s"]
-    two, one = (found[f"200 runs, {n}, s"] - start for n in ("two workers", "one worker"))
-    found["two workers over one"] = one / two
-    found["one and two workers the same"] = bench.same("many", "one")
+    found["again, nothing to do, s"] = start = bench.sweep("many", MANY, "--workers", "2")
+    for workers in (1, 2):
+        took = bench.sweep(f"by {workers}", SOME, "--workers", str(workers))
+        found[f"80 runs, workers {workers}, s"] = took
+    one, two = (found[f"80 runs, workers {k}, s"] - start for k in (1, 2))
+    found["two workers over one, without the start"] = one / two
+    found["one and two workers: the same"] = bench.same("by 1", "by 2")
+    found["load of the machine"] = os.getloadavg()[0]
 
     process = bench.start("worker", FEW, "--workers", "2")
     bench.until("worker", 5)
