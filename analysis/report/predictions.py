@@ -47,14 +47,14 @@ def write_predictions(folder: Path, results: Sequence[dict], link: str) -> Path:
     found = concluded(results)
     words = [r["conclusion"] for r in found]
     ran = [r for r in found if r["verdicts"]]
-    counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
+    counts = [f"{word} {words.count(word)}" for word in sorted(set(words))]
     lines = [
         "# Predictions", "",
         "Written by `pulvinar predict`. Arms are paired: same wiring, same pictures, seed by seed."
         " A prediction holds if all its criteria hold (95 % intervals over seeds, corrected over"
         " the criteria of all predictions by Holm's method), is falsified if one is falsified,"
         " and is undecided otherwise or where a control does not hold.", "",
-        f"{len(found)} predictions: {', '.join(counts)}.", "",
+        f"Of {len(found)}: {', '.join(counts)}.", "",
         "| | sentence | verdict |", "|---|---|---|",
     ]  # fmt: skip
     for r in found:
