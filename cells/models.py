@@ -146,6 +146,9 @@ MODELS = {
             ),
         ),
         CellModel("relay", (_soma("I_leak", "I_KL", "I_Na", "I_Kd", "I_T", "I_h_relay"),)),
+        CellModel("adapting_relay", (
+            _soma("I_leak", "I_KL", "I_Na", "I_Kd", "I_T", "I_h_relay", "I_M"),)),
+        CellModel("lts_sag", (_soma("I_leak", "I_Na", "I_Kd", "I_M", "I_T", "I_h"),)),
         CellModel("reticular", (_soma("I_leak", "I_Na", "I_Kd", "I_Ts"),)),
     )
 }  # fmt: skip
@@ -165,6 +168,8 @@ class CellClass:
     colour : str
         Of its traces and bars in every figure.
     meaning : str
+    variant_of : str
+        Class whose receptors it has, and under whose name results show it; empty for its own.
     """
 
     name: str
@@ -173,10 +178,17 @@ class CellClass:
     excitatory: bool
     colour: str
     meaning: str
+    variant_of: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The class that it is, or is a variant of."""
+        return self.variant_of or self.name
 
 
 _CLASS = {"model": checked.text, "excitatory": checked.flag, "colour": checked.text,
           "meaning": checked.text}  # fmt: skip
+_MAY = {"variant_of": checked.text}
 
 
 def _classes_of(path: Path) -> dict[str, CellClass]:
@@ -186,11 +198,12 @@ def _classes_of(path: Path) -> dict[str, CellClass]:
     classes = {}
     for name, table in tables.items():
         where = f"{path.name}: [{name}]"
-        row = checked.keys(document[name].get("class", {}), _CLASS, f"{where} class")
+        row = checked.keys(document[name].get("class", {}), _CLASS | _MAY, f"{where} class")
         for key, check in _CLASS.items():
             if key not in row:
                 raise InputError(f"{where} class: no '{key}'")
             check(row[key], f"{where} class {key}")
+        variant_of = checked.text(row.get("variant_of", ""), f"{where} class variant_of")
         model = checked.one_of(row["model"], tuple(MODELS), f"{where} class model:", "model")
         needed = dict(MODELS[model].parameters)
         for key in needed:
@@ -200,7 +213,7 @@ def _classes_of(path: Path) -> dict[str, CellClass]:
                 raise InputError(f"{where} '{key}' is no parameter of the model"
                                  f" '{model}'{nearest(key, needed)}")  # fmt: skip
         classes[name] = CellClass(
-            name, MODELS[model], table, row["excitatory"], row["colour"], row["meaning"]
+            name, MODELS[model], table, row["excitatory"], row["colour"], row["meaning"], variant_of
         )
     return classes
 
@@ -216,7 +229,8 @@ def add_classes(path: Path | str) -> tuple[str, ...]:
     ----------
     path : path
         TOML, as the files of ``cells/tables``: a table for each class, with a row ``class``
-        (model, excitatory, colour, meaning) and a row for each parameter of the model.
+        (model, excitatory, colour, meaning, and variant_of for a variant of another class) and a
+        row for each parameter of the model.
 
     Returns
     -------
@@ -233,11 +247,18 @@ def add_classes(path: Path | str) -> tuple[str, ...]:
     for name in found:
         if name in CELL_CLASSES and CELL_CLASSES[name] != found[name]:
             raise InputError(f"{path.name}: there is already a cell class '{name}'")
+    known = {**CELL_CLASSES, **found}
+    for name, cell in found.items():
+        if cell.kind not in known or known[cell.kind].variant_of:
+            valid = [key for key, other in known.items() if not other.variant_of]
+            raise InputError(f"{path.name}: [{name}] class variant_of: no class '{cell.kind}'"
+                             f"{nearest(cell.kind, valid)}")  # fmt: skip
     CELL_CLASSES.update(found)
     return tuple(found)
 
 
-for _path in sorted(TABLES.glob("*.toml")):
+# what the variants are of comes first
+for _path in sorted(TABLES.glob("*.toml"), key=lambda path: (path.stem == "slice", path)):
     add_classes(_path)
 
 
@@ -253,7 +274,7 @@ def _equations(model: CellModel) -> Equations:
     return Equations(model.equations())
 
 
-def steady_state(cell: CellClass, v: float | Sequence[float]) -> dict[str, np.ndarray]:
+def steady_state(cell: CellClass, v: float | Sequence[float] | np.ndarray) -> dict[str, np.ndarray]:
     """Return the steady state of every gate and calcium pool with all potentials held at ``v``.
 
     Parameters

@@ -28,6 +28,7 @@ from brian2 import (
     mV,
     pA,
     second,
+    volt,
 )
 from scipy.optimize import brentq, curve_fit
 
@@ -47,16 +48,21 @@ __all__ = [
     "f_i_curve",
     "features",
     "input_resistance",
+    "low_threshold_spikes",
     "measure",
     "membrane_time_constant",
     "print_cards",
     "rebound",
     "resting_potential",
     "rheobase",
+    "sag_ratio",
     "targets",
+    "tonic_mode",
 ]
 
 PUBLISHED = Path(__file__).parent / "published.toml"
+_TONIC = np.arange(25.0, 226.0, 25.0) * pA
+_LOW = np.arange(5.0, 301.0, 5.0) * pA
 
 
 def resting_potential(cell: CellClass, low: Quantity = -95 * mV, high: Quantity = -50 * mV):
@@ -145,6 +151,7 @@ def current_clamp(
     start: Quantity = 0 * ms,
     stop: Quantity | None = None,
     compartment: str = "soma",
+    hold: Quantity | None = None,
     dt: Quantity | None = None,
     method: str = "staggered",
     upstroke: int = 1,
@@ -163,6 +170,9 @@ def current_clamp(
     start, stop : Quantity [second], optional
         The step; ``stop`` defaults to the end.
     compartment : {"soma", "apical"}
+    hold : Quantity [volt], scalar or shape (cell,), optional
+        Where copies start, held there by a current beside the injected one; defaults to the
+        resting potential, which needs none.
     dt : Quantity [second], optional
         Defaults to the step of the method.
     method : {"staggered", "rk4", "exponential_euler"}
@@ -187,7 +197,7 @@ def current_clamp(
     Notes
     -----
     Copies start at the resting potential of the published parameters; a copy with other values
-    needs a moment to settle.
+    needs a moment to settle. The current that holds them is that of the published parameters too.
     """
     if method not in METHODS:
         raise InputError(f"unknown method '{method}'{nearest(method, METHODS)}")
@@ -203,7 +213,7 @@ def current_clamp(
     if currents.ndim == 1:
         currents = current_step(currents, duration=duration, start=start, stop=stop, dt=dt)
     copies = currents.shape[1]
-    injected = [f"{parts[compartment].injected} = I_clamp(t, i) : amp"]
+    injected = [f"{parts[compartment].injected} = I_clamp(t, i) + I_hold : amp", "I_hold : amp"]
     injected += [f"{p.injected} = 0*amp : amp" for p in parts.values() if p.name != compartment]
     again = cell.model.upstroke(upstroke) if method == "staggered" and upstroke > 1 else None
     more = [again.variables] if again else []
@@ -226,10 +236,13 @@ def current_clamp(
         known = cell.parameters[name]
         given = value if isinstance(value, Quantity) else Quantity(value, dim=known.dim)
         setattr(group, name, physical(given, known, f"{cell.name} {name}"))
-    rest = resting_potential(cell)
-    for name, value in steady_state(cell, float(rest)).items():
-        if name != "current":
-            setattr(group, name, Quantity(float(value), dim=equations[name].dim))
+    rest = resting_potential(cell) if hold is None else physical(hold, volt, "hold")
+    steady = steady_state(cell, np.asarray(rest))
+    ionic = steady.pop("current")
+    if hold is not None:
+        group.I_hold = -ionic * amp
+    for name, value in steady.items():
+        setattr(group, name, Quantity(value, dim=equations[name].dim))
     for part in parts.values():
         setattr(group, part.v, rest)
         setattr(group, f"{part.v}_last", rest)
@@ -396,6 +409,135 @@ def membrane_time_constant(
         np.asarray(clamp.time), np.asarray(clamp.voltage)[0], float(start), float(stop)
     )
     return _exponential(time, course) * second
+
+
+def _sag(time, voltage, start, stop) -> float:
+    """Return the largest over the steady deflection by a hyperpolarising step."""
+    base, steady, _, course = _deflection(time, voltage, start, stop)
+    return float((course.min() - base) / (steady - base))
+
+
+def sag_ratio(
+    cell: CellClass,
+    current: Quantity = -100 * pA,
+    *,
+    duration: Quantity = 800 * ms,
+    **options,
+) -> float:
+    """Return the sag of the response to a hyperpolarising step: largest over steady deflection.
+
+    Parameters
+    ----------
+    cell : CellClass
+    current : Quantity [amp]
+        Negative.
+    duration : Quantity [second]
+    **options
+        As of `current_clamp`.
+
+    Returns
+    -------
+    float
+        1 where there is none; a sag of 20 % of the largest deflection gives 1.25.
+    """
+    start, stop = 100 * ms, 100 * ms + duration
+    clamp = current_clamp(
+        cell, Quantity([current]), duration=stop + 1 * ms, start=start, stop=stop, **options
+    )
+    return _sag(np.asarray(clamp.time), np.asarray(clamp.voltage)[0], float(start), float(stop))
+
+
+def tonic_mode(
+    cell: CellClass,
+    hold: Quantity = -55 * mV,
+    currents: Quantity = _TONIC,
+    *,
+    duration: Quantity = 800 * ms,
+    **options,
+) -> dict[str, float]:
+    """Return what a cell that is held depolarised makes of current steps.
+
+    Parameters
+    ----------
+    cell : CellClass
+    hold : Quantity [volt]
+        Where it is held.
+    currents : Quantity [amp], shape (current,)
+        Steps on top of the current that holds it, in rising order.
+    duration : Quantity [second]
+        Of the steps.
+    **options
+        As of `current_clamp`.
+
+    Returns
+    -------
+    dict
+        From the first step that makes it fire: ``linearity`` (R^2 of the rate on the current),
+        ``gain`` (Hz per 100 pA) and ``sustained`` (share of steps of which the last quarter has a
+        spike); NaN where fewer than three steps make it fire.
+    """
+    clamp = current_clamp(cell, currents, duration=duration, hold=hold, record=False, **options)
+    end = float(duration)
+    trains = [np.asarray(train) for train in clamp.spikes]
+    rate = np.array([len(train) / end for train in trains])
+    firing = np.flatnonzero(rate > 0)
+    if len(firing) < 3:
+        return {"linearity": np.nan, "gain": np.nan, "sustained": np.nan}
+    first = firing[0]
+    step = np.asarray(currents)[first:] * 1e12
+    late = [np.any(train > 0.75 * end) for train in trains[first:]]
+    return {
+        "linearity": float(np.corrcoef(step, rate[first:])[0, 1] ** 2),
+        "gain": float(np.polyfit(step, rate[first:], 1)[0] * 100),
+        "sustained": float(np.mean(late)),
+    }
+
+
+def low_threshold_spikes(
+    cell: CellClass,
+    holds: Quantity,
+    currents: Quantity = _LOW,
+    *,
+    duration: Quantity = 200 * ms,
+    max_interval: Quantity = 4 * ms,
+    **options,
+) -> dict[str, np.ndarray]:
+    """Return what current steps evoke in a cell with I_T that is held hyperpolarised.
+
+    Parameters
+    ----------
+    cell : CellClass
+    holds : Quantity [volt], shape (hold,)
+        Where it is held.
+    currents : Quantity [amp], shape (current,)
+        Steps on top of the current that holds it, in rising order and evenly spaced.
+    duration : Quantity [second]
+    max_interval : Quantity [second]
+        Longest interval within the burst.
+    **options
+        As of `current_clamp`.
+
+    Returns
+    -------
+    dict of str to (hold,) array
+        ``jump`` (mV): without sodium current, the largest difference that one step more makes to
+        the peak; large where the low-threshold spike is all or none. ``burst_spikes``: spikes of
+        the first burst, median over the steps that make the cell fire; 0 where none does.
+    """
+    holds, currents = np.atleast_1d(np.asarray(holds)), np.asarray(currents)
+    n, m = len(holds), len(currents)
+    g_Na = float(cell.parameters["g_Na"])
+    clamp = current_clamp(
+        cell, np.tile(currents, 2 * n) * amp, duration=duration,
+        hold=np.tile(np.repeat(holds, m), 2) * volt, g_Na=np.repeat([0.0, g_Na], n * m), **options,
+    )  # fmt: skip
+    peak = np.asarray(clamp.voltage)[: n * m].max(axis=1).reshape(n, m) * 1e3
+    spikes = np.array([
+        _rebound(train, 0.0, float(duration), float(max_interval))["burst_spikes"]
+        for train in clamp.spikes[n * m :]
+    ]).reshape(n, m)  # fmt: skip
+    median = [np.median(row[row > 0]) if np.any(row) else 0.0 for row in spikes]
+    return {"jump": np.diff(peak, axis=1).max(axis=1), "burst_spikes": np.array(median)}
 
 
 def rheobase(
@@ -600,7 +742,8 @@ class Target:
     mark : {"V", "M", "R", "D", "F"}
         Provenance, see `cells.parameters.MARKS`.
     mismatch : str
-        Why the model misses it; empty if it does not.
+        Why the model misses it; empty if it does not. In the table a text, or of each class of the
+        kind (the class itself and its variants) its own.
     """
 
     quantity: str
@@ -615,7 +758,7 @@ class Target:
 
 
 @cache
-def _published() -> dict[str, tuple[Target, ...]]:
+def _published() -> dict[str, tuple[dict, ...]]:
     known = {f.name for f in fields(Target)}
     needed = known - {"mismatch"}
     table = {}
@@ -633,22 +776,37 @@ def _published() -> dict[str, tuple[Target, ...]]:
             if row["mark"] not in MARKS:
                 raise InputError(f"{where}: unknown mark '{row['mark']}'")
             parse_unit(row["unit"])
-        table[name] = tuple(Target(**row) for row in rows)
+            if isinstance(why := row.get("mismatch"), dict):
+                for key in set(why) - {n for n, c in CELL_CLASSES.items() if c.kind == name}:
+                    raise InputError(f"{where} mismatch: no class of that kind '{key}'")
+        table[name] = tuple(rows)
     return table
 
 
 def targets(name: str) -> tuple[Target, ...]:
-    """Return the published values of the cell class ``name``; InputError names the nearest."""
-    try:
-        return _published()[name]
-    except KeyError:
-        raise InputError(f"no published values of '{name}'{nearest(name, _published())}") from None
+    """Return the published values of the cell class ``name``; InputError names the nearest.
+
+    A variant has those of the class that it is a variant of.
+    """
+    kind = CELL_CLASSES[name].kind if name in CELL_CLASSES else name
+    if kind not in _published():
+        raise InputError(f"no published values of '{name}'{nearest(name, _published())}")
+    rows = []
+    for row in _published()[kind]:
+        why = row.get("mismatch", "")
+        rows.append(
+            Target(**{**row, "mismatch": why.get(name, "") if isinstance(why, dict) else why})
+        )
+    return tuple(rows)
 
 
 _START, _STEP, _TAIL = 0.1, 0.8, 0.2  # s
-# hyperpolarising step (pA) and longest interval of a rebound burst (ms), by model
-_REBOUND = {"relay": (-150.0, 4.0)}
+# hyperpolarising step (pA) and longest interval of a rebound burst (ms), by kind
+_REBOUND = {"TRC": (-150.0, 4.0)}
 _REBOUND_ELSE = (-100.0, 10.0)
+_SAG = np.array([-50.0, -100.0, -150.0, -200.0, -300.0, -400.0, -500.0])  # pA
+_SAG_AT = -0.09  # V
+_HELD = np.array([-75.0, -70.0, -60.0])  # mV
 
 
 def measure(cell: CellClass, **options) -> dict[str, float]:
@@ -664,15 +822,22 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
     -------
     dict of str to float
         ``resting_potential`` (mV), ``input_resistance`` (Mohm), ``membrane_time_constant`` (ms),
-        ``rheobase`` (pA), ``spike_threshold`` (mV), ``spike_half_width`` (ms), ``spike_height``
-        (mV, peak above rest), ``rate_at_<n>_pA`` (Hz), ``adaptation`` (last interval over first, at
-        twice the rheobase), ``rebound_spikes``, ``rebound_burst_spikes``, ``rebound_frequency``
-        (Hz), ``rebound_largest_interval`` (ms); for cells that burst under a steady current
-        ``burst_rate_at_<n>_pA`` (Hz), and at the lowest rate above 4 Hz ``spikes_per_burst``,
-        ``burst_frequency`` (Hz), ``spikes_outside_bursts`` (1) and ``silence_between_bursts`` (ms).
+        ``sag_ratio`` (of the step whose steady potential is nearest to -90 mV), ``rheobase`` (pA),
+        ``spike_threshold`` (mV), ``spike_half_width`` (ms), ``spike_height`` (mV, peak above rest),
+        ``rate_at_<n>_pA`` (Hz), ``gain`` (Hz per 100 pA, over the 200 pA above the rheobase),
+        ``adaptation`` (last interval over first, at twice the rheobase),
+        ``adaptation_in_ten_spikes`` (ninth interval over first, at the first step with ten spikes),
+        ``largest_steady_rate`` (Hz, of last intervals, up to 800 pA), ``rebound_spikes``,
+        ``rebound_burst_spikes``, ``rebound_frequency`` (Hz), ``rebound_largest_interval`` (ms); for
+        cells that burst under a steady current ``burst_rate_at_<n>_pA`` (Hz), and at the lowest
+        rate above 4 Hz ``spikes_per_burst``, ``burst_frequency`` (Hz), ``spikes_outside_bursts``
+        (1) and ``silence_between_bursts`` (ms); for relay cells ``tonic_linearity``,
+        ``tonic_gain`` (Hz per 100 pA) and ``tonic_sustained`` of `tonic_mode`,
+        ``jump_from_-<v>_mV`` (mV) and ``burst_spikes_from_-<v>_mV`` of `low_threshold_spikes`, and
+        ``least_slope`` (nS) of the steady I-V curve below -54 mV.
     """
     steps = np.concatenate([np.arange(10.0, 200.0, 10.0), np.arange(200.0, 801.0, 20.0)])
-    down, max_interval = _REBOUND.get(cell.model.name, _REBOUND_ELSE)
+    down, max_interval = _REBOUND.get(cell.kind, _REBOUND_ELSE)
     bursting = cell.model.name == "intrinsic_burster"
     if bursting:
         steps = np.concatenate([[100.0, 200.0], np.arange(300.0, 801.0, 20.0)])
@@ -680,7 +845,7 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
     stop = _START + step
     clamp = current_clamp(
         cell,
-        np.concatenate([[0.0, -20.0, down], steps]) * pA,
+        np.concatenate([[0.0, -20.0, down], _SAG, steps]) * pA,
         duration=(stop + _TAIL) * second,
         start=_START * second,
         stop=stop * second,
@@ -697,7 +862,13 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
     found["rebound_burst_spikes"] = again["burst_spikes"]
     found["rebound_frequency"] = float(again["frequency"])
     found["rebound_largest_interval"] = float(again["largest_interval"]) * 1e3
-    f_i = _f_i_dataset([_seconds(s) for s in clamp.spikes[3:]], steps, _START, stop)
+    zero = 3 + len(_SAG)  # where the depolarising steps begin
+    held = [_deflection(time, v, _START, stop)[1] for v in voltage[3:zero]]
+    nearest_to = 3 + int(np.argmin(np.abs(np.array(held) - _SAG_AT)))
+    found["sag_ratio"] = _sag(time, voltage[nearest_to], _START, stop)
+    if cell.kind == "TRC":
+        found |= _relay_card(cell, **options)
+    f_i = _f_i_dataset([_seconds(s) for s in clamp.spikes[zero:]], steps, _START, stop)
     rate = f_i["rate"].values
     firing = np.flatnonzero(rate > 0)
     for amplitude, hertz in zip(steps, rate, strict=True):
@@ -708,22 +879,50 @@ def measure(cell: CellClass, **options) -> dict[str, float]:
     found["rheobase"] = steps[first]
     double = min(int(np.searchsorted(steps, 2 * steps[first])), len(steps) - 1)
     found["adaptation"] = float(f_i["adaptation"][double])
+    above = (steps >= steps[first]) & (steps <= steps[first] + 200)
+    found["gain"] = float(np.polyfit(steps[above], rate[above], 1)[0] * 100)
+    found["largest_steady_rate"] = float(np.nanmax(f_i["rate_last"], initial=0.0))
+    found["adaptation_in_ten_spikes"] = _adaptation(clamp.spikes[zero:])
     shape = features(
         clamp.time,
-        clamp.voltage[3 + first],
+        clamp.voltage[zero + first],
         ["AP_begin_voltage", "AP_duration_half_width", "peak_voltage"],
         start=_START * second,
         stop=stop * second,
     )
-    for name, feature, zero in (
+    for name, feature, level in (
         ("spike_threshold", "AP_begin_voltage", 0.0),
         ("spike_half_width", "AP_duration_half_width", 0.0),
         ("spike_height", "peak_voltage", found["resting_potential"]),
     ):
         values = shape[feature]
-        found[name] = np.nan if values is None or not len(values) else float(values[0]) - zero
+        found[name] = np.nan if values is None or not len(values) else float(values[0]) - level
     if bursting:
-        found |= _burst_card(clamp.spikes[3:], steps, stop)
+        found |= _burst_card(clamp.spikes[zero:], steps, stop)
+    return found
+
+
+def _adaptation(trains, spikes: int = 10) -> float:
+    """Return the last over the first interval of so many spikes, in the first train that has them.
+
+    NaN if none does.
+    """
+    for train in trains:
+        if len(train) >= spikes:
+            intervals = np.diff(np.asarray(train)[:spikes])
+            return float(intervals[-1] / intervals[0])
+    return np.nan
+
+
+def _relay_card(cell: CellClass, **options) -> dict[str, float]:
+    found = {f"tonic_{key}": value for key, value in tonic_mode(cell, **options).items()}
+    held = low_threshold_spikes(cell, _HELD * mV, **options)
+    for key, values in held.items():
+        found |= {f"{key}_from_{v:.0f}_mV": float(x) for v, x in zip(_HELD, values, strict=True)}
+    v = np.linspace(-0.085, -0.054, 63)
+    found["least_slope"] = float(
+        -np.diff(steady_state(cell, v)["current"]).max() / np.diff(v)[0] * 1e9
+    )
     return found
 
 

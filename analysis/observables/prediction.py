@@ -197,25 +197,57 @@ def false_site_fall(ds, block, happened=False, threshold=0.5, first=None, last=N
     fall is not regression to the mean. ``happened`` measures predicted positions with an outcome
     instead. NaN below ``least`` sites.
     """
+    sums, n = np.zeros(2), 0
+    for rates, predicted, there in _judged_by_halves(ds, block, threshold, first, last):
+        keep = predicted & (there == happened)
+        n += keep.sum()
+        sums += [rates[key][keep].sum() for key in ("minus", "plus")]
+    return float(1 - sums[1] / sums[0]) if n >= least and sums[0] > 0 else np.nan
+
+
+@observable("1")
+def override_difference(ds, block, threshold=0.5, first=None, last=None, least=10):
+    """How far the plus rate at positions with an outcome depends on what was predicted there.
+
+    Plus rate where the outcome was predicted over that where it was not, less one: 0 where the
+    driver overrides. Sites are chosen by half of the cells as in `false_site_fall`. NaN where there
+    are fewer than ``least`` sites of either kind.
+    """
+    sums, n = np.zeros(2), np.zeros(2)
+    for rates, predicted, there in _judged_by_halves(ds, block, threshold, first, last):
+        for k, keep in enumerate((predicted & there, ~predicted & there)):
+            n[k] += keep.sum()
+            sums[k] += rates["plus"][keep].sum()
+    if n.min() < least or not sums[1] > 0:
+        return np.nan
+    means = sums / n
+    return float(means[0] / means[1] - 1)
+
+
+def _judged_by_halves(ds, block, threshold, first, last):
+    """Judge sites by one half of the relay cells, measure them in the other, both ways round.
+
+    Yields the rates of the measured cells (Hz, of ``minus`` and ``plus``) at the sites, and whether
+    something was predicted there and whether it happened. Where a position has one cell alone, this
+    cell is both.
+    """
     at, n_cell = members(ds, "relay")
     placed = np.flatnonzero(at >= 0)
     order = placed[np.argsort(at[placed], kind="stable")]
     rank = np.arange(order.size) - np.searchsorted(at[order], at[order], side="left")
     halves = [order[rank % 2 == 0], order[rank % 2 == 1]]
     split = [(0, 1), (1, 0)] if n_cell[n_cell > 0].min() >= 2 else [(None, None)]
-    windows, sums, n = windows_of(ds), np.zeros(2), 0
-    for judge, measure in split:
+    windows = windows_of(ds)
+    for judge, measured in split:
         by = None if judge is None else halves[judge]
-        cells = None if measure is None else halves[measure]
+        cells = None if measured is None else halves[measured]
         cycle, position, predicted, there = classify_sites(ds, block, threshold, first, last, by)
-        keep = predicted & (there == happened)
-        cycle, position = cycle[keep], position[keep]
-        n += cycle.size
-        for k, key in enumerate(("minus", "plus")):
+        rates = {}
+        for key in ("minus", "plus"):
             begin, end = windows[key]
             count = position_patterns(ds, "relay", begin, end, cells)[0, 0]
-            sums[k] += (count[cycle, position] / (end - begin)[cycle]).sum()
-    return float(1 - sums[1] / sums[0]) if n >= least and sums[0] > 0 else np.nan
+            rates[key] = count[cycle, position] / (end - begin)[cycle]
+        yield rates, predicted, there
 
 
 @observable("1")

@@ -72,6 +72,11 @@ class Population:
         return self.cell == "input"
 
     @property
+    def kind(self) -> str:
+        """Its class, or that of which this is a variant: it says which receptors it has."""
+        return self.cell if self.is_input else cell_class(self.cell).kind
+
+    @property
     def excitatory(self) -> bool:
         """Whether it excites its targets."""
         return True if self.is_input else cell_class(self.cell).excitatory
@@ -206,10 +211,10 @@ class CircuitSpec:
     @property
     def readouts(self) -> tuple[str, ...]:
         """Plastic projections onto relay cells of a loop, from cells of the predictor's class."""
-        pairs = {(self.population(loop.predictor).cell, loop.relay) for loop in self.loops}
+        pairs = {(self.population(loop.predictor).kind, loop.relay) for loop in self.loops}
         return tuple(
             p.name for p in self.projections
-            if p.plastic and (self.population(p.source).cell, p.target) in pairs
+            if p.plastic and (self.population(p.source).kind, p.target) in pairs
         )  # fmt: skip
 
     def population(self, name: str) -> Population:

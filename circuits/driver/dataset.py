@@ -51,7 +51,9 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
     shape = (len(run.conditions), len(run.seeds))
     rate = np.empty((*shape, cycle.count, 2, n_neuron), np.float32)
     stimulus = np.empty((*shape, cycle.count, spec.channels))
-    spikes = [sorted_spikes(result.recording, cells) for result in results]
+    # cells of another model are in another group, at the same place among all
+    of = [cells_of(condition.spec) for condition in run.conditions for _ in run.seeds]
+    spikes = [sorted_spikes(r.recording, one) for r, one in zip(results, of, strict=True)]
     for k, (result, (t, n)) in enumerate(zip(results, spikes, strict=True)):
         at = divmod(k, len(run.seeds))
         rate[at], stimulus[at] = segment(t, n, n_neuron, cycle), result.drive
@@ -215,7 +217,7 @@ def population_rows(spec: CircuitSpec) -> list[dict]:
             "name": p.name,
             "area": p.area,
             "layer": p.layer,
-            "cell_class": p.cell,
+            "cell_class": p.kind,
             "n": spec.count(p.name),
             "colour": p.colour,
             "excitatory": p.excitatory,

@@ -212,7 +212,7 @@ def cell_parameters(
     values |= {key: value for name, key, value in spec.cells if name == cell}
     for c in conductances:
         for variable, key in c.parameters:
-            value = float(receptor_parameter(c.receptor, key, cell, c.suffix))
+            value = float(receptor_parameter(c.receptor, key, population.kind, c.suffix))
             values[variable] = value
             if key == c.closing:
                 rate = 1 / value if key == "tau" else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from circuits.synapses.receptors import RECEPTORS
 
 __all__ = ["changed_circuit", "stimulus_and_circuit"]
 
-_POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None}
+_POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None, "cell": str}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str, "receptors": dict}  # fmt: skip
 _FASTEST_HZ = 500 / SLOW_CLOCK_MS
@@ -107,7 +108,15 @@ def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
     for name, changes in checked.table(table, where).items():
         here = f"{where} '{name}'"
         checked.keys(changes, _POPULATION, here)
-        values = {k: checked.quantity(v, _POPULATION[k], f"{here} {k}") for k, v in changes.items()}
+        cell = changes.get("cell")
+        if cell is not None:
+            checked.one_of(cell, tuple(CELL_CLASSES), f"{here} cell:", "cell class")
+        values = {
+            k: checked.quantity(v, _POPULATION[k], f"{here} {k}")
+            for k, v in changes.items() if k != "cell"
+        }  # fmt: skip
+        if cell is not None:
+            values["cell"] = cell
         for key in ("bias_sd", "noise_sd", "rate"):
             if values.get(key, 0) < 0:
                 raise InputError(f"{here} {key}: {changes[key]} is negative; smallest valid: 0")
@@ -115,10 +124,23 @@ def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
             raise InputError(f"{here} rate: {changes['rate']}: a cell fires at most once in a step"
                              f" of its clock; nearest valid: {_FASTEST_HZ:g} Hz")  # fmt: skip
         try:
+            if cell is not None:
+                _check_cells(spec, name, cell)
             spec = spec.with_populations(name, **values)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
     return spec
+
+
+def _check_cells(spec: CircuitSpec, name: str, cell: str) -> None:
+    """Raise InputError where cells of populations cannot be of another class."""
+    for p in spec.populations:
+        if fnmatch.fnmatchcase(p.name, name):
+            if p.is_input:
+                raise InputError(f"'{p.name}' is an input: it has no cell class")
+            if p.excitatory != cell_class(cell).excitatory:
+                does = "excites" if p.excitatory else "inhibits"
+                raise InputError(f"'{p.name}' {does}, cells of class '{cell}' do not")
 
 
 def _projections(spec: CircuitSpec, table, where: str) -> CircuitSpec:

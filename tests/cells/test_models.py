@@ -4,7 +4,7 @@ from brian2 import Equations, Network, NeuronGroup, Quantity, ms, mV, pA, prefs,
 
 from cells.currents import CURRENTS
 from cells.integration import METHODS
-from cells.models import CELL_CLASSES, MODELS, cell_class, steady_state
+from cells.models import CELL_CLASSES, MODELS, TABLES, add_classes, cell_class, steady_state
 from cells.parameters import InputError
 from cells.physiology import current_clamp, resting_potential
 
@@ -22,10 +22,11 @@ def test_every_class_has_all_parameters_with_source(name):
     assert set(units) == set(cell.parameters)
     for parameter in cell.parameters.parameters:
         assert parameter.source and parameter.meaning
-        assert parameter.name.startswith("E_") or parameter.name in ("V_T",) or parameter.value >= 0
+        signed = parameter.name.startswith("E_") or parameter.name in ("V_T", "shift_T")
+        assert signed or parameter.value >= 0
 
 
-@pytest.mark.parametrize("name", ["L23", "SST", "L5IB", "TRC", "TRN"])
+@pytest.mark.parametrize("name", ["L23", "SST", "L5IB", "TRC", "TRN", "TRC_slice", "SST_slice"])
 def test_steady_state_is_where_a_long_simulation_ends(name):
     """From 2 mV above, with the gates of there, it returns to the root of the steady current."""
     cell = cell_class(name)
@@ -42,7 +43,7 @@ def test_steady_state_is_where_a_long_simulation_ends(name):
     for part in cell.model.compartments:
         setattr(group, part.v, (rest + 2e-3) * 1000 * mV)
     # the h current of relay cells takes most of a second
-    Network(group).run((3 if name == "TRC" else 1) * second, namespace={})
+    Network(group).run((3 if cell.kind == "TRC" else 1) * second, namespace={})
     prefs.codegen.target = previous
     potential = float(np.array(getattr(group, cell.model.compartments[0].v))[0])
     # two compartments differ at rest, since their leaks differ
@@ -52,6 +53,17 @@ def test_steady_state_is_where_a_long_simulation_ends(name):
         if key != "current" and not two:
             got = float(np.array(getattr(group, key))[0])
             assert got == pytest.approx(float(value), rel=0.02, abs=1e-6)
+
+
+def test_a_variant_is_of_a_class_that_there_is(tmp_path):
+    assert cell_class("TRC_slice").kind == "TRC" == cell_class("TRC").kind
+    table = (TABLES / "slice.toml").read_text(encoding="utf-8")
+    table = table[: table.index("[L5IB_slice]")].replace("[TRC_slice]", "[Mine]")
+    path = tmp_path / "mine.toml"
+    for of, words in (("TRCs", "no class 'TRCs'; did you mean 'TRC'"), ("TRC_slice", "no class")):
+        path.write_text(table.replace('variant_of = "TRC"', f'variant_of = "{of}"'))
+        with pytest.raises(InputError, match=rf"mine.toml: \[Mine\] class variant_of: {words}"):
+            add_classes(path)
 
 
 def test_no_rest_is_an_input_error():

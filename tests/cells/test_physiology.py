@@ -13,17 +13,28 @@ from cells.physiology import (
     f_i_curve,
     features,
     input_resistance,
+    low_threshold_spikes,
     measure,
     membrane_time_constant,
     rebound,
     rheobase,
+    sag_ratio,
     targets,
+    tonic_mode,
 )
 
+VARIANT = [name for name in CELL_CLASSES if CELL_CLASSES[name].variant_of]
 
-@pytest.mark.parametrize("name", CELL_CLASSES)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in VARIANT else []) for n in CELL_CLASSES],
+)
 def test_every_class_is_in_the_published_range(name):
-    """In range, but for the rows that say why not; a row that says so must indeed miss."""
+    """In range, but for the rows that say why not; a row that says so must indeed miss.
+
+    Where a variant meets what its class does not, the row of the class says so by its name.
+    """
     table = card(cell_class(name))
     stated = np.array([mismatch != "" for mismatch in table["mismatch"].values])
     wrong = [
@@ -32,7 +43,8 @@ def test_every_class_is_in_the_published_range(name):
         for k in np.flatnonzero(table["in_range"].values == stated)
     ]
     assert not wrong, wrong
-    assert table["in_range"].values.mean() >= 0.75
+    left_to_variant = np.array([f"see {name}_slice" in m for m in table["mismatch"].values])
+    assert table["in_range"].values[~left_to_variant].mean() >= 0.75
     assert np.isfinite(table["measured"].values).all()
 
 
@@ -99,6 +111,22 @@ def test_input_resistance_agrees_with_efel():
     names = ["ohmic_input_resistance_vb_ssse"]
     expected = get_feature_values([trace], names)[0]["ohmic_input_resistance_vb_ssse"][0]
     assert float(input_resistance(cell)) / 1e6 == pytest.approx(expected, rel=0.01)
+
+
+def test_sag_agrees_with_efel():
+    cell = cell_class("SST_slice")
+    assert sag_ratio(cell_class("SST")) == pytest.approx(1, abs=0.02)
+    clamp = current_clamp(cell, [-100] * pA, duration=901 * ms, start=100 * ms, stop=900 * ms)
+    efel = features(clamp.time, clamp.voltage[0], ["sag_ratio2", "voltage_base"],
+                    start=100 * ms, stop=900 * ms)  # fmt: skip
+    # of eFEL: steady over largest deflection
+    assert sag_ratio(cell) == pytest.approx(1 / efel["sag_ratio2"][0], rel=0.02)
+
+
+def test_a_held_cell_stays_where_it_is_held():
+    cell = cell_class("TRC_slice")
+    clamp = current_clamp(cell, [0, 0] * pA, duration=300 * ms, hold=[-75, -60] * mV)
+    assert np.abs(np.asarray(clamp.voltage) * 1e3 - [[-75], [-60]]).max() < 0.1
 
 
 def test_bursts_of_a_made_up_train():
@@ -173,6 +201,19 @@ def test_relay_cell_is_silent_at_rest_and_rebounds_through_i_t():
     assert len(clamp.spikes[1]) == 0 and len(clamp.spikes[2]) == 0
 
 
+def test_a_relay_cell_has_a_tonic_mode_and_needs_i_t_for_its_low_threshold_spike():
+    cell = cell_class("TRC_slice")
+    steps = np.array([50.0, 100.0, 150.0]) * pA
+    tonic = tonic_mode(cell, currents=steps, duration=400 * ms)
+    assert tonic["linearity"] > 0.98 and tonic["sustained"] == 1 and 10 < tonic["gain"] < 50
+    steps = np.arange(10.0, 201.0, 10.0) * pA
+    intact = low_threshold_spikes(cell, [-75, -60] * mV, steps, duration=120 * ms)
+    lesioned = low_threshold_spikes(cell, [-75] * mV, steps, duration=120 * ms, g_T=0)
+    assert intact["jump"][0] > 20 > 5 > lesioned["jump"][0]
+    assert intact["burst_spikes"][0] >= 2 and intact["burst_spikes"][1] <= 1
+    assert lesioned["burst_spikes"][0] <= 1
+
+
 @pytest.mark.parametrize(("name", "conductance"), [("TRN", "g_Ts"), ("SST", "g_T")])
 def test_rebound_needs_the_t_current(name, conductance):
     cell = cell_class(name)
@@ -199,7 +240,7 @@ def test_measure_knows_every_published_quantity_without_a_run():
     assert "resting_potential" in known
     doc = measure.__doc__
     for quantity in known:
-        assert quantity.split("_at_")[0] in doc
+        assert quantity.split("_at_")[0].split("_from_")[0] in doc
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,25 @@ def test_a_false_site_falls_and_a_true_one_does_not(learner):
     assert np.isnan(value(learner, "false_site_fall", block="test"))
 
 
+def test_an_override_leaves_nothing_of_the_prediction(learner):
+    assert value(learner, "override_difference", block="training") == pytest.approx(0)
+    # all outcomes of the test are predicted
+    assert np.isnan(value(learner, "override_difference", block="test"))
+    cycle, position, predicted, happened = classify_sites(learner, "training")
+    at, more = phases.members(learner, "relay")[0], []
+    for c, x in zip(cycle[predicted & happened], position[predicted & happened], strict=True):
+        late = learner["plus_start"].values[c] + 0.095
+        more += [(late, cell) for cell in np.flatnonzero(at == x)]
+    time = np.r_[learner["spike_time"].values, [t for t, _ in more]]
+    neuron = np.r_[learner["spike_neuron"].values, [cell for _, cell in more]]
+    order = np.lexsort((neuron, time))
+    ds = learner.drop_dims("spike")
+    ds["spike_time"] = ("spike", time[order], {"units": "s"})
+    ds["spike_neuron"] = ("spike", neuron[order], {"units": "1"})
+    # a fifth spike where four are the driver's
+    assert value(ds, "override_difference", block="training") == pytest.approx(0.25)
+
+
 def test_noise_alone_makes_no_false_site_fall():
     # of cells that fire at random all the time, those chosen for firing much fire less later
     ds = make_learner(3, blocks=(("training", 400, True),), quality={"training": 1})

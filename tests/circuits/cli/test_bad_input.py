@@ -102,6 +102,15 @@ MISTAKES = {
     "rate above the clock": (
         "[populations]\nTHETA = { rate = '3 kHz' }\n", (), ("'THETA' rate", "1000 Hz"),
     ),
+    "unknown class of cells": (
+        "[populations]\nTRC = { cell = 'TRC_slices' }\n", (), ("'TRC' cell", "'TRC_slice'"),
+    ),
+    "cells of an input": (
+        "[populations]\nTHETA = { cell = 'TRC' }\n", (), ("[populations]", "'THETA' is an input"),
+    ),
+    "cells that inhibit": (
+        "[populations]\nTRC = { cell = 'PV_slice' }\n", (), ("'TRC' excites", "'PV_slice'"),
+    ),
     "delay of an hour": (
         "[projections]\n'V1.L5IB->TRC' = { delay = '3600 s' }\n",
         (), ("'V1.L5IB->TRC' delay", "1000 ms"),

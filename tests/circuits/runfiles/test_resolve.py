@@ -7,7 +7,9 @@ import pytest
 
 from cells.checked import parse_seeds
 from cells.parameters import InputError
+from circuits.anatomy.tables import load_circuit
 from circuits.driver.store import run_folder
+from circuits.engine.planner import cell_parameters
 from circuits.runfiles.catalogue import runs
 from circuits.runfiles.model import Cycle
 from circuits.runfiles.resolve import resolve
@@ -88,6 +90,20 @@ cells.TRC = { g_KL = "3e-5 S/cm**2" }
     assert b.spec.cells == ()
     same = {p.name for p in a.spec.projections} - {"V1.L5IB->TRC"}
     assert all(weight(a, name) == weight(b, name) for name in same)
+
+
+def test_a_variant_of_a_class_keeps_its_receptors_and_its_place(write):
+    """A run file may name it; what reads the result finds the class."""
+    run = resolve(write('[populations]\n"*.L5IB" = { cell = "L5IB_slice", bias = "5 pA" }\n'))
+    spec, usual = run.conditions[0].spec, load_circuit("tiny")
+    assert spec.population("V2.L5IB").cell == "L5IB_slice"
+    assert spec.population("V2.L5IB").kind == "L5IB" and spec.readouts == usual.readouts
+    conductances = run.conditions[0].plan.group("intrinsic_burster").conductances
+    new, old = (
+        cell_parameters(one, one.population("V1.L5IB"), conductances, 0.1) for one in (spec, usual)
+    )
+    assert new["tau_GABA_A"] == old["tau_GABA_A"] == pytest.approx(12e-3)
+    assert new["tau_Ca"] < old["tau_Ca"]
 
 
 def test_lesions_contrast_scale_and_seeds_keep_the_program(write):
