@@ -78,7 +78,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "population": ("neuron", cells.population.astype(str)),
             "area": of_cells("area"),
             "layer": of_cells("layer"),
-            "cell_class": of_cells("cell"),
+            "cell_class": of_cells("kind"),
             "neuron_channel": ("neuron", cells.position.astype(np.int32), {"units": "1"}),
             **_places(spec, cells.position),
             "cycle_start": ("cycle", cycle.starts, {"units": "s"}),
