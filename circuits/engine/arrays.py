@@ -179,6 +179,44 @@ def draw_arrays(
     other numbers as they were.
     """
     arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 3]))
+    drawn, g_max = _synapse_arrays(spec, plan, seed, learning)
+    arrays |= drawn
+    for group in plan.groups:
+        if "t_onset" in group.equations:
+            arrays[f"{group.name}.t_onset"] = np.full(group.n, -1.0)
+            arrays[f"{group.name}.lag"] = np.full(group.n, learning.lag * 1e-3)
+            arrays[f"{group.name}.rise"] = np.full(group.n, learning.rise)
+        for c in group.conductances:
+            if c.receptor == "GABA_B":
+                key = f"{group.name}.g_max_GABA_B"
+                arrays[key] = g_max.get(key, np.zeros(group.n))
+    for s in plan.synapses:
+        arrays[f"{s.name}.resources"] = np.ones(len(arrays[f"{s.name}.i"]))
+        arrays[f"{s.name}.utilisation"] = np.zeros(len(arrays[f"{s.name}.i"]))
+        if s.plastic:
+            arrays[f"{s.name}.efficacy"] = efficacy(learning.efficacy, arrays[f"{s.name}.w"])
+    for part in (*plan.groups, *plan.synapses):
+        for variable in part.varied:
+            constant = ZERO if variable in ADDED else ONE
+            arrays[f"{part.name}.{column(variable)}"] = np.full(part.n, constant, np.int32)
+    if plan.columns:
+        arrays[COURSES] = np.zeros((plan.bins, plan.columns))
+        arrays[COURSES][:, ONE] = 1
+    arrays["pacing"] = np.zeros(plan.bins)
+    if plan.learns:
+        arrays["learning"] = np.zeros(plan.bins)
+    cells = cells_of(spec)
+    keys = draw_keys(seed, len(cells.group))
+    for group in plan.groups:
+        arrays[f"{group.name}.key"] = keys[cells.group == group.name]
+        if f"\n{COPY} : " in group.equations:
+            arrays[f"{group.name}.{COPY}"] = np.zeros(group.n, np.int32)
+    arrays |= _input_arrays(arrays, seed, cycle_ms, regular)
+    return arrays
+
+
+def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
+    """Return what is drawn for each Synapses, and the GABA_B conductance of each group of cells."""
     offsets = _offsets(spec)
     parts: dict[str, list] = {}
     g_max: dict[str, np.ndarray] = {}
@@ -228,45 +266,19 @@ def draw_arrays(
                     put(c.weight, np.full(n, k1 / k))
                 else:
                     put(c.weight, np.full(n, p.weight * gain * share * 1e-9))
-    arrays |= {key: np.concatenate(v) for key, v in parts.items()}
-    for group in plan.groups:
-        if "t_onset" in group.equations:
-            arrays[f"{group.name}.t_onset"] = np.full(group.n, -1.0)
-            arrays[f"{group.name}.lag"] = np.full(group.n, learning.lag * 1e-3)
-            arrays[f"{group.name}.rise"] = np.full(group.n, learning.rise)
-        for c in group.conductances:
-            if c.receptor == "GABA_B":
-                key = f"{group.name}.g_max_GABA_B"
-                arrays[key] = g_max.get(key, np.zeros(group.n))
-    for s in plan.synapses:
-        arrays[f"{s.name}.resources"] = np.ones(len(arrays[f"{s.name}.i"]))
-        arrays[f"{s.name}.utilisation"] = np.zeros(len(arrays[f"{s.name}.i"]))
-        if s.plastic:
-            arrays[f"{s.name}.efficacy"] = efficacy(learning.efficacy, arrays[f"{s.name}.w"])
-    for part in (*plan.groups, *plan.synapses):
-        for variable in part.varied:
-            constant = ZERO if variable in ADDED else ONE
-            arrays[f"{part.name}.{column(variable)}"] = np.full(part.n, constant, np.int32)
-    if plan.columns:
-        arrays[COURSES] = np.zeros((plan.bins, plan.columns))
-        arrays[COURSES][:, ONE] = 1
-    arrays["pacing"] = np.zeros(plan.bins)
-    if plan.learns:
-        arrays["learning"] = np.zeros(plan.bins)
-    cells = cells_of(spec)
-    keys = draw_keys(seed, len(cells.group))
-    for group in plan.groups:
-        arrays[f"{group.name}.key"] = keys[cells.group == group.name]
-        if f"\n{COPY} : " in group.equations:
-            arrays[f"{group.name}.{COPY}"] = np.zeros(group.n, np.int32)
+    return {key: np.concatenate(v) for key, v in parts.items()}, g_max
+
+
+def _input_arrays(arrays, seed, cycle_ms, regular) -> dict[str, np.ndarray]:
     inputs = np.random.default_rng([seed, 2])
     n = len(arrays["inputs.peak"])
-    arrays["inputs.regular"] = np.full(n, float(regular))
-    arrays["inputs.level"] = np.ones(n) if regular else inputs.exponential(size=n)
-    arrays["inputs.a"] = inputs.random(n) if regular else np.zeros(n)
-    arrays["inputs.cycle"] = np.full(n, cycle_ms * 1e-3)
-    arrays["inputs.channel"] = arrays["inputs.channel"].astype(np.int32)
-    return arrays
+    return {
+        "inputs.regular": np.full(n, float(regular)),
+        "inputs.level": np.ones(n) if regular else inputs.exponential(size=n),
+        "inputs.a": inputs.random(n) if regular else np.zeros(n),
+        "inputs.cycle": np.full(n, cycle_ms * 1e-3),
+        "inputs.channel": arrays["inputs.channel"].astype(np.int32),
+    }
 
 
 def endpoints(

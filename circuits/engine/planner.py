@@ -103,11 +103,36 @@ def make_plan(
     dt_ms = METHODS[method].dt_ms if dt_ms is None else dt_ms
     if not 0 < dt_ms <= 0.2 or abs(SLOW_CLOCK_MS / dt_ms - round(SLOW_CLOCK_MS / dt_ms)) > 1e-9:
         raise InputError(f"step {dt_ms} ms; valid: a divisor of {SLOW_CLOCK_MS} ms up to 0.1 ms")
+    synapses, used = _synapse_plans(spec, dt_ms, learning, varied)
+    learn_at = {one.target for one in synapses if one.learn}
+    sizes: dict[str, int] = {}
+    for p in spec.populations:
+        sizes[group_of(p)] = sizes.get(group_of(p), 0) + spec.count(p.name)
+    groups = [varied_inputs(_input_group(spec), varied)]
+    for name, n in sizes.items():
+        if name == INPUTS:
+            continue
+        conductances = tuple(sorted(used.get(name, ()), key=lambda c: c.variable))
+        timing = "" if learning is None or name not in learn_at else learning.timing
+        groups.append(
+            _group_plan(
+                spec, name, n, conductances, method, dt_ms, bin_ms, timing, varied, upstroke
+            )
+        )
+    plan = Plan(
+        tuple(groups), tuple(synapses), spec.channels + spec.cues, bins, bin_ms, dt_ms, method,
+        tuple(traces), noted_ms if any(one.plastic for one in synapses) else 0.0, threads,
+        columns_of(columns) if varied else 0,
+    )  # fmt: skip
+    return replicated(plan, 1)
+
+
+def _synapse_plans(spec, dt_ms, learning, varied) -> tuple[list[SynapsePlan], dict[str, set]]:
+    """Return a plan for all synapses of each pair of groups, and the conductances of each group."""
     used: dict[str, set] = {}
     pairs: dict[tuple[str, str, bool], list[int]] = {}
-    plastic = set() if learning is None else set(learning.chosen(spec))
-    synapses = []
     chosen: dict[tuple[str, str, bool], set] = {}
+    plastic = set() if learning is None else set(learning.chosen(spec))
     for number, p in enumerate(spec.projections):
         source, target = spec.population(p.source), spec.population(p.target)
         pair = group_of(source), group_of(target), number in plastic
@@ -116,9 +141,8 @@ def make_plan(
         used.setdefault(pair[1], set()).update(mine)
         chosen.setdefault(pair, set()).update(mine)
         pairs.setdefault(pair, []).append(number)
-    order = sorted(pairs)
-    learn_at = set()
-    for pair in order:
+    synapses = []
+    for pair in sorted(pairs):
         n = sum(
             spec.projections[k].indegree * spec.count(spec.projections[k].target)
             for k in pairs[pair]
@@ -126,65 +150,60 @@ def make_plan(
         dt = SLOW_CLOCK_MS if pair[0] == INPUTS else dt_ms
         conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
         one = _synapse_plan(pair, n, dt, conductances, tuple(pairs[pair]), learning)
-        one = varied_synapses(one, {spec.projections[k].name for k in pairs[pair]}, varied)
-        if one.learn:
-            learn_at.add(pair[1])
-        synapses.append(one)
-    groups = [varied_inputs(_input_group(spec), varied)]
-    sizes: dict[str, int] = {}
-    for p in spec.populations:
-        sizes[group_of(p)] = sizes.get(group_of(p), 0) + spec.count(p.name)
-    for name, n in sizes.items():
-        if name == INPUTS:
-            continue
-        model = MODELS[name]
-        conductances = tuple(sorted(used.get(name, ()), key=lambda c: c.variable))
-        members = [p for p in spec.populations if group_of(p) == name]
-        varying = variables(varied, {p.name for p in members})
-        somatic, added, updates = courses(varying, model.compartments[0].v)
-        parts = []
-        for k, part in enumerate(model.compartments):
-            parts.append(receptor_equations(part, conductances, "" if k else somatic))
-        equations = [model.equations(), *parts, NOISE_EQUATIONS.strip(), *added]
-        values = [cell_parameters(spec, p, conductances, dt_ms) for p in members]
-        changed = {key for cell, key, _ in spec.cells if cell in {p.cell for p in members}}
-        same = {
-            key: value
-            for key, value in values[0].items()
-            if key not in changed and all(other[key] == value for other in values)
-        }
-        gate = {}
-        if name in learn_at and learning.timing == "onset":
-            gate = _onset(equations, conductances)
-        elif name in learn_at:
-            gate = {"learn": _gate(bin_ms, dt_ms)}
-        if method == "staggered":
-            equations += [f"{c.decay} : 1 (constant)" for c in conductances if c.decay not in same]
-        again = None
-        if method == "staggered" and upstroke > 1:
-            again = model.upstroke(upstroke)
-            equations.append(again.variables)
-            level = _fixed(multiplied(again.level, varying), name, same)
-            again = replace(again, level=level)
-        text, fixed = _fix(multiplied("\n".join(equations), varying), name, same)
-        gate["constants"] = (*fixed, *gate.get("constants", ()))
-        decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
-        kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
-        step = f"timestep(t, {SLOW_CLOCK_MS}*ms)"  # t and dt are those of the membrane
-        noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*gauss(key, {step})"
-        groups.append(
-            GroupPlan(
-                name, n, text, model.threshold, "", method, dt_ms,
-                ((noise, SLOW_CLOCK_MS), *updates), conductances,
-                tuple(part.v for part in model.compartments), **gate, varied=varying,
-                upstroke=again,
-            )
-        )  # fmt: skip
-    plan = Plan(
-        tuple(groups), tuple(synapses), spec.channels + spec.cues, bins, bin_ms, dt_ms, method,
-        tuple(traces), noted_ms if plastic else 0.0, threads, columns_of(columns) if varied else 0,
+        names = {spec.projections[k].name for k in pairs[pair]}
+        synapses.append(varied_synapses(one, names, varied))
+    return synapses, used
+
+
+def _group_plan(
+    spec, name, n, conductances, method, dt_ms, bin_ms, timing, varied, upstroke
+) -> GroupPlan:
+    """Return the plan of all cells of a model; ``timing`` is that of what learns on them."""
+    model = MODELS[name]
+    members = [p for p in spec.populations if group_of(p) == name]
+    varying = variables(varied, {p.name for p in members})
+    somatic, added, updates = courses(varying, model.compartments[0].v)
+    parts = []
+    for k, part in enumerate(model.compartments):
+        parts.append(receptor_equations(part, conductances, "" if k else somatic))
+    equations = [model.equations(), *parts, NOISE_EQUATIONS.strip(), *added]
+    same = _shared(spec, members, conductances, dt_ms)
+    gate = {}
+    if timing == "onset":
+        gate = _onset(equations, conductances)
+    elif timing:
+        gate = {"learn": _gate(bin_ms, dt_ms)}
+    if method == "staggered":
+        equations += [f"{c.decay} : 1 (constant)" for c in conductances if c.decay not in same]
+    again = None
+    if method == "staggered" and upstroke > 1:
+        again = model.upstroke(upstroke)
+        equations.append(again.variables)
+        level = _fixed(multiplied(again.level, varying), name, same)
+        again = replace(again, level=level)
+    text, fixed = _fix(multiplied("\n".join(equations), varying), name, same)
+    gate["constants"] = (*fixed, *gate.get("constants", ()))
+    decay = f"exp(-{SLOW_CLOCK_MS}/{TAU_NOISE_MS})"
+    kick = f"sqrt(1 - exp(-2*{SLOW_CLOCK_MS}/{TAU_NOISE_MS}))"
+    step = f"timestep(t, {SLOW_CLOCK_MS}*ms)"  # t and dt are those of the membrane
+    noise = f"I_noise = I_noise*{decay} + noise_sd*{kick}*gauss(key, {step})"
+    return GroupPlan(
+        name, n, text, model.threshold, "", method, dt_ms,
+        ((noise, SLOW_CLOCK_MS), *updates), conductances,
+        tuple(part.v for part in model.compartments), **gate, varied=varying,
+        upstroke=again,
     )  # fmt: skip
-    return replicated(plan, 1)
+
+
+def _shared(spec, members, conductances, dt_ms) -> dict[str, float]:
+    """Return the parameters that are the same in all cells, and in every condition."""
+    values = [cell_parameters(spec, p, conductances, dt_ms) for p in members]
+    changed = {key for cell, key, _ in spec.cells if cell in {p.cell for p in members}}
+    return {
+        key: value
+        for key, value in values[0].items()
+        if key not in changed and all(other[key] == value for other in values)
+    }
 
 
 def cell_parameters(
