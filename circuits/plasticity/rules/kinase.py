@@ -456,17 +456,22 @@ class KinaseRule(Rule):
         if form == "binned":
             return self._binned_code(neuron, space, tag, bin_ms, cycle_ms, gate_ms, step, event)
         if form == "clock":
-            space |= {f"tau_{s}_{tag}": self.table[f"tau_{s}"] for s in "MPD"}
-            model = (
-                "w : 1\n"
-                f"dM_{tag}/dt = (x_{tag}_pre*y_{tag}_post - M_{tag})/tau_M_{tag} : 1"
-                " (clock-driven)\n"
-                f"dP_{tag}/dt = (M_{tag} - P_{tag})/tau_P_{tag} : 1 (clock-driven)\n"
-                f"dD_{tag}/dt = (P_{tag} - D_{tag})/tau_D_{tag} : 1 (clock-driven)\n"
-            )
-            return BrianCode(
-                form, model, learn=step, namespace=MappingProxyType(space), **neuron, **event
-            )
+            return self._clock_code(neuron, space, tag, step, event)
+        return self._exact_code(neuron, space, tag, step, event, traces, named)
+
+    def _clock_code(self, neuron, space, tag, step, event) -> BrianCode:
+        space |= {f"tau_{s}_{tag}": self.table[f"tau_{s}"] for s in "MPD"}
+        model = (
+            "w : 1\n"
+            f"dM_{tag}/dt = (x_{tag}_pre*y_{tag}_post - M_{tag})/tau_M_{tag} : 1 (clock-driven)\n"
+            f"dP_{tag}/dt = (M_{tag} - P_{tag})/tau_P_{tag} : 1 (clock-driven)\n"
+            f"dD_{tag}/dt = (P_{tag} - D_{tag})/tau_D_{tag} : 1 (clock-driven)\n"
+        )
+        return BrianCode(
+            "clock", model, learn=step, namespace=MappingProxyType(space), **neuron, **event
+        )
+
+    def _exact_code(self, neuron, space, tag, step, event, traces, named) -> BrianCode:
         model, level = self._trace_code(space, tag, named)
         products = [f"e{k}_{tag}" for k in range(model.count("\n"))]
         pre, post = f"x_{tag}_pre", f"y_{tag}_post"
@@ -480,7 +485,7 @@ class KinaseRule(Rule):
             after_pre, after_post = neuron["pre_reset"], neuron["post_reset"]
             neuron = {}
         return BrianCode(
-            form,
+            "exact",
             "w : 1\n" + model,
             on_pre="".join(f"{e} += jump_x_{tag}*{post}\n" for e in products) + after_pre,
             on_post="".join(f"{e} += jump_y_{tag}*{pre}\n" for e in products) + after_post,
