@@ -43,6 +43,38 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("list", help="run files, their claims and their last verdicts")
 
+    _add_run(commands)
+    _add_sweep(commands)
+    _add_predictions(commands)
+
+    report = commands.add_parser("report", help="judge and draw a finished run again")
+    report.add_argument("folder", metavar="DIR", help="a run folder")
+
+    join = commands.add_parser("join", help="put runs of the same file together and judge them")
+    join.add_argument("folders", metavar="DIR", nargs="+", help="run folders of one run file")
+    join.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
+    join.add_argument("--replace", action="store_true",
+                      help="let --out replace the result of another run")  # fmt: skip
+
+    compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
+    compare.add_argument("a", metavar="DIR", help="a run folder")
+    compare.add_argument("b", metavar="DIR", help="another one, with the same populations")
+    compare.add_argument("--condition", metavar="NAME", help="default: the first one of each")
+
+    params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
+    params.add_argument("--format", choices=("md", "csv"), default="md")
+    params.add_argument("--anatomy", metavar="DIR|NAME", help="another than the default")
+
+    observables = commands.add_parser(
+        "observables", help="every observable: unit, arguments, meaning"
+    )
+    observables.add_argument("name", metavar="NAME", nargs="?", help="only names that contain it")
+    commands.add_parser("manipulations", help="every manipulation: targets, value, meaning")
+    commands.add_parser("doctor", help="what works here, and what to do about the rest")
+    return parser
+
+
+def _add_run(commands) -> None:
     run = commands.add_parser("run", help="run a run file; writes a folder with a report")
     run.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one in the list")
     run.add_argument("--size", metavar="SIZE", help="of the anatomy, such as tiny or column")
@@ -73,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fresh", action="store_true",
                      help="do not continue the same run where it was cut short")  # fmt: skip
 
+
+def _add_sweep(commands) -> None:
     sweep = commands.add_parser("sweep", help="run a run file at many values of its keys")
     sweep.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one")
     sweep.add_argument("--over", metavar="KEY=VALUE,...", action="append", default=[],
@@ -96,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
                        help="change a key of the file at every point")  # fmt: skip
 
+
+def _add_predictions(commands) -> None:
     commands.add_parser("predictions", help="anatomical predictions and their last verdicts")
     predict = commands.add_parser("predict", help="run predictions; writes one page for all")
     predict.add_argument("names", metavar="ID|GROUP|FILE", nargs="*", help="or all")
@@ -105,32 +141,6 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--out", metavar="DIR", help="default: runs/out/predictions")
     predict.add_argument("--page", metavar="DIR",
                          help="run nothing; write the page of all last results there")  # fmt: skip
-
-    report = commands.add_parser("report", help="judge and draw a finished run again")
-    report.add_argument("folder", metavar="DIR", help="a run folder")
-
-    join = commands.add_parser("join", help="put runs of the same file together and judge them")
-    join.add_argument("folders", metavar="DIR", nargs="+", help="run folders of one run file")
-    join.add_argument("--out", metavar="DIR", help="run folder (default: runs/out/NAME-HASH)")
-    join.add_argument("--replace", action="store_true",
-                      help="let --out replace the result of another run")  # fmt: skip
-
-    compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
-    compare.add_argument("a", metavar="DIR", help="a run folder")
-    compare.add_argument("b", metavar="DIR", help="another one, with the same populations")
-    compare.add_argument("--condition", metavar="NAME", help="default: the first one of each")
-
-    params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
-    params.add_argument("--format", choices=("md", "csv"), default="md")
-    params.add_argument("--anatomy", metavar="DIR|NAME", help="another than the default")
-
-    observables = commands.add_parser(
-        "observables", help="every observable: unit, arguments, meaning"
-    )
-    observables.add_argument("name", metavar="NAME", nargs="?", help="only names that contain it")
-    commands.add_parser("manipulations", help="every manipulation: targets, value, meaning")
-    commands.add_parser("doctor", help="what works here, and what to do about the rest")
-    return parser
 
 
 def _errors() -> tuple[type[BaseException], ...]:
