@@ -19,7 +19,14 @@ from scipy.special import exprel
 from cells import checked
 from cells.currents import CURRENTS
 from cells.integration import Upstroke
-from cells.parameters import InputError, ParameterTable, load_tables, nearest
+from cells.parameters import (
+    InputError,
+    ParameterTable,
+    load_tables,
+    nearest,
+    parse_quantity_like,
+    parse_unit,
+)
 
 __all__ = [
     "CELL_CLASSES",
@@ -206,8 +213,12 @@ def _classes_of(path: Path) -> dict[str, CellClass]:
         variant_of = checked.text(row.get("variant_of", ""), f"{where} class variant_of")
         model = checked.one_of(row["model"], tuple(MODELS), f"{where} class model:", "model")
         needed = dict(MODELS[model].parameters)
-        for key in needed:
+        for key, unit in needed.items():
             table.parameter(key)
+            try:
+                parse_quantity_like(table[key], parse_unit(unit))
+            except InputError as error:
+                raise InputError(f"{where} {key}: {error}") from None
         for key in table:
             if key not in needed:
                 raise InputError(f"{where} '{key}' is no parameter of the model"

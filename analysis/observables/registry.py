@@ -66,8 +66,13 @@ def observable(unit: str, experiment: str = "circuit") -> Callable:
     """Register the decorated function as an observable of an experiment, with the given unit."""
 
     def register(function):
-        meaning = inspect.getdoc(function).split("\n\n")[0].replace("\n", " ")
         name = function.__name__
+        known = OBSERVABLES.get(name)
+        if known is not None and known.function.__module__ != function.__module__:
+            raise schema.AnalysisError(f"there is already an observable '{name}'")
+        if not (told := inspect.getdoc(function)):
+            raise schema.AnalysisError(f"observable '{name}' needs a docstring, its meaning")
+        meaning = told.split("\n\n")[0].replace("\n", " ")
         OBSERVABLES[name] = Observable(name, unit, meaning, function, experiment)
         return function
 

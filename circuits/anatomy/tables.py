@@ -194,6 +194,7 @@ def _projections(
     tables: Tables, size: str, populations: Iterable[Population]
 ) -> tuple[Projection, ...]:
     found: dict[str, Projection] = {}
+    inputs = {p.name for p in populations if p.is_input}
     names, known = {p.name for p in populations}, {p.area for p in populations}
     for where, row in projection_rows(tables):
         areas, replaces = row.pop("areas", [None]), row.pop("replaces", False)
@@ -213,6 +214,8 @@ def _projections(
             if (projection.name in found) != replaces:
                 wrong = "no" if replaces else "already a"
                 raise InputError(f"{where}: there is {wrong} projection '{projection.name}'")
+            if projection.target in inputs:
+                raise InputError(f"{where}: target '{projection.target}' is an input, not cells")
             found[projection.name] = projection
     return tuple(found.values())
 

@@ -66,7 +66,11 @@ def verb(*targets, unit=None, default=None, takes=("value", "positions", "share"
 
     def register(make):
         name = make.__name__.removesuffix("_")
-        meaning = (make.__doc__ or "").splitlines()[0]
+        if name in VERBS and VERBS[name].make.__module__ != make.__module__:
+            raise InputError(f"there is already a manipulation '{name}'")
+        if not make.__doc__:
+            raise InputError(f"manipulation '{name}' needs a docstring, its meaning")
+        meaning = make.__doc__.splitlines()[0]
         VERBS[name] = Verb(name, meaning, targets, make, unit, default, takes)
         return make
 

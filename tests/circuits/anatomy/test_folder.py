@@ -110,3 +110,15 @@ def test_mistakes_in_loops_are_told(third_area, name, text, wanted):
 def test_a_folder_without_its_tables_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"sizes\.toml: no such file"):
         load_circuit(anatomy=tmp_path)
+
+
+def test_inputs_are_no_targets(third_area):
+    (third_area / "projections.toml").write_text(
+        'projection = [{ row = 1, source = "V1.L4", target = "LGN", at = "soma",'
+        " receptors = { AMPA = 1.0 }, indegree = { tiny = 2, column = 2 }, weight = 1.0,"
+        " topography = 'channel',"
+        ' delay = 3.0, delay_sd = 0.5, release = "static", plastic = false, basis = "none",'
+        ' mark = "D" }]'
+    )
+    with pytest.raises(InputError, match=r"projections\.toml: .*target 'LGN' is an input"):
+        load_circuit("tiny", anatomy=third_area)

@@ -85,11 +85,26 @@ def test_worker_processes_load_them_too(page):
     assert done.stdout.strip() == "True"
 
 
+OBSERVABLE = 'from analysis.observables import observable\n@observable("1")\n'
+
+
 @pytest.mark.parametrize(
     ("name", "text", "wanted"),
     [
         ("a.py", "1/0", "'a.py' fails: ZeroDivisionError"),
         ("a.py", "x = (", "'a.py' fails: SyntaxError"),
+        (
+            "b.py",
+            f'{OBSERVABLE}def burst_rate(ds):\n    """Another."""\n',
+            "there is already an observable 'burst_rate'",
+        ),
+        ("c.py", f"{OBSERVABLE}def nodoc(ds):\n    return 1.0\n", "'nodoc' needs a docstring"),
+        (
+            "d.py",
+            'from circuits.manipulations.vocabulary import verb\n@verb("population")\n'
+            'def silence(change, row, names):\n    """Another."""\n',
+            "there is already a manipulation 'silence'",
+        ),
         ("a.txt", "", "neither .py nor .toml"),
         ("a.toml", "[Mine]\nC_m = 3", "[Mine]"),
         ("a.toml", "[Mine]\n", "class: no 'model'"),
@@ -106,3 +121,11 @@ def test_mistakes_are_told_in_one_line(tmp_path, name, text, wanted):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"extensions: no such file 'b\.py'"):
         extensions.load_extensions(["b.py"], "extensions", tmp_path)
+
+
+def test_a_unit_of_another_dimension_is_refused(tmp_path):
+    tables = (ROOT / "cells" / "tables" / "interneurons.toml").read_text(encoding="utf-8")
+    mine = tables[tables.index("[PV]") : tables.index("[SST]")].replace("[PV]", "[Mine]")
+    (tmp_path / "a.toml").write_text(mine.replace('1.0, unit = "uF/cm**2"', '1.0, unit = "mV"'))
+    with pytest.raises(InputError, match=r"a.toml: \[Mine\] C_m: .* has dimension .*, expected"):
+        extensions.load_extensions(["a.toml"], "extensions", tmp_path)
