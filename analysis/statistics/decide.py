@@ -14,7 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FALSIFIED", "HOLDS", "LEAST_SEEDS", "LEVEL", "UNDECIDED", "Decision", "decide", "holm"]
+__all__ = [
+    "FALSIFIED",
+    "HOLDS",
+    "LEAST_SEEDS",
+    "LEVEL",
+    "UNDECIDED",
+    "Decision",
+    "bounds_of",
+    "decide",
+    "holm",
+]
 
 HOLDS, FALSIFIED, UNDECIDED = "holds", "falsified", "undecided"
 #: Fewer have no interval that is worth the name: there the mean decides.
@@ -100,6 +110,11 @@ def decide(
         z = stats.norm.ppf(1 - LEVEL / sides) + stats.norm.ppf(_POWER)
         needed = max(x.size + 1, math.ceil((z * x.std(ddof=1) / nearest) ** 2))
     return Decision(UNDECIDED, interval, p, needed)
+
+
+def bounds_of(low: float | None, high: float | None, margin: float | None) -> tuple:
+    """Return lower and upper bound, and whether they are the margin of no difference."""
+    return (low, high, False) if margin is None else (-margin, margin, True)
 
 
 def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -15,12 +16,13 @@ from analysis.statistics.decide import (
     LEAST_SEEDS,
     LEVEL,
     UNDECIDED,
+    bounds_of,
     decide,
     holm,
 )
 
 __all__ = ["criterion_text", "evaluate", "mark", "over_families", "remark", "summary",
-           "verdict"]  # fmt: skip
+           "unit_of", "verdict"]  # fmt: skip
 
 _KEYS = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast", "min",
          "max", "margin", "family", "unit")  # fmt: skip
@@ -53,6 +55,11 @@ def _check_bounds(criterion, name):
         raise schema.AnalysisError(f"criterion '{name}': 'contrast' needs a 'reference'")
 
 
+def unit_of(criterion: Mapping, unit: str) -> str:
+    """Return the unit of what is judged, that of its observable given; a ratio has none."""
+    return "1" if _relative(criterion) else unit
+
+
 def _relative(criterion) -> bool:
     reference = criterion.get("reference") is not None
     return reference and criterion.get("contrast", "relative") == "relative"
@@ -74,7 +81,7 @@ def _check(criterion, ds):
     except schema.AnalysisError as error:
         raise schema.AnalysisError(f"criterion '{name}': {error}") from None
     relative = _relative(criterion)
-    unit = criterion.get("unit", "1" if relative else found.unit)
+    unit = criterion.get("unit", unit_of(criterion, found.unit))
     if relative and unit != "1":
         raise schema.AnalysisError(f"criterion '{name}': a deviation from a reference has unit '1'")
     if not relative and _SAME.get(unit, unit) != found.unit:
@@ -138,8 +145,8 @@ def verdict(
     """
     values = [float(v) for v in values]
     finite = bool(values) and all(math.isfinite(v) for v in values)
-    bounds = (low, high) if margin is None else (-margin, margin)
-    found = decide(values, *bounds, equivalence=margin is not None)
+    lowest, highest, equivalence = bounds_of(low, high, margin)
+    found = decide(values, lowest, highest, equivalence)
     return {
         "id": claim_id,
         "claim": claim,
@@ -152,7 +159,7 @@ def verdict(
         "n": len(values),
         "failed": sum(not math.isfinite(v) for v in values),
         "criterion": criterion_text(low, high, unit, margin),
-        "bounds": list(bounds),
+        "bounds": [lowest, highest],
         "verdict": found.verdict,
         "interval": None if found.interval is None else list(found.interval),
         "p": found.p,
@@ -254,7 +261,7 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
                 criterion["claim"],
                 measured.name,
                 values,
-                "1" if _relative(criterion) else measured.unit,
+                unit_of(criterion, measured.unit),
                 criterion.get("min"),
                 criterion.get("max"),
                 criterion.get("source", ""),

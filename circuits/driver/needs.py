@@ -7,7 +7,7 @@ from cells.parameters import InputError
 from circuits.driver.programs import packs, programs_of
 from circuits.driver.progress import duration_text
 from circuits.engine.devices import DEVICES
-from circuits.engine.machine import cache_folder, cores, is_complete
+from circuits.engine.machine import cores, is_complete, program_folder
 from circuits.runfiles.model import Condition, Run
 
 __all__ = ["at_once", "check_memory", "needs_text"]
@@ -75,9 +75,7 @@ def needs_text(run: Run, jobs: int | None) -> str | None:
         for condition in run.conditions
     )
     seconds = _CELL * cell_steps * len(run.seeds) * run.cycle.duration / at_once(run, jobs)
-    missing = sum(
-        not is_complete(cache_folder() / "programs" / digest) for digest in programs_of(run)
-    )
+    missing = sum(not is_complete(program_folder(digest)) for digest in programs_of(run))
     compiling = missing * _COMPILE / cores()
     if seconds + compiling < _LONG:
         return None

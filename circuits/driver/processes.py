@@ -9,13 +9,14 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 from circuits.driver.interrupt import handle_interrupts
 from circuits.driver.progress import Progress
 from circuits.engine.project import DeviceError
 from circuits.runfiles.extensions import load_extensions
 
-__all__ = ["in_processes", "run_jobs"]
+__all__ = ["run_jobs"]
 
 # of a worker: what it runs, and the shares that are done, in memory that all processes see
 _simulate = _shares = None
@@ -30,13 +31,31 @@ def _start_worker(simulate, shares, extensions) -> None:
     handle_interrupts(signal.SIGTERM, error=SystemExit)
 
 
-def _work(number, runs, options):
+def _known(tell: Callable[[float], None]) -> Callable[[float, float], None]:
+    """Return the progress of a job, which tells shares that are known."""
+
     def progress(fraction, elapsed):
         if math.isfinite(fraction):
-            _shares[number] = fraction
+            tell(fraction)
 
+    return progress
+
+
+def _in_turn(simulate, jobs, progress: Progress, done_one) -> list:
+    found = []
+    for k, (runs, options) in enumerate(jobs):
+
+        def tell(fraction, k=k):
+            progress.update((k + fraction) / len(jobs))
+
+        found.append(simulate(runs, progress=_known(tell), **options))
+        done_one(k, found[-1])
+    return found
+
+
+def _work(number, runs, options):
     try:
-        result = _simulate(runs, progress=progress, **options)
+        result = _simulate(runs, progress=_known(partial(_shares.__setitem__, number)), **options)
     except SystemExit as stop:
         # what the run had started is gone by now; the pool would go on with the next one
         os._exit(stop.code)
@@ -64,30 +83,7 @@ def run_jobs(
     done_one: Callable[[int, list], None],
     extensions: Sequence[str] = (),
 ) -> list:
-    """Simulate in this process if ``n`` is 1, else `in_processes`, which says what it takes."""
-    if n > 1:
-        return in_processes(simulate, jobs, n, progress, done_one, extensions)
-    found = []
-    for k, (runs, options) in enumerate(jobs):
-
-        def within(fraction, elapsed, k=k):
-            if math.isfinite(fraction):
-                progress.update((k + fraction) / len(jobs))
-
-        found.append(simulate(runs, progress=within, **options))
-        done_one(k, found[-1])
-    return found
-
-
-def in_processes(
-    simulate: Callable,
-    jobs: Sequence[tuple],
-    n: int,
-    progress: Progress,
-    done_one: Callable[[int, list], None],
-    extensions: Sequence[str] = (),
-) -> list:
-    """Simulate in several processes at a time.
+    """Simulate in this process, or in several at a time.
 
     Parameters
     ----------
@@ -96,7 +92,7 @@ def in_processes(
     jobs : sequence of (runs, options)
         Its first argument, and its keywords.
     n : int
-        Processes.
+        Processes; 1 is this one.
     progress : Progress
         Of all jobs together.
     done_one : callable
@@ -114,6 +110,8 @@ def in_processes(
     DeviceError
         If a process died. What a job raises is raised here, when the other processes are gone.
     """
+    if n == 1:
+        return _in_turn(simulate, jobs, progress, done_one)
     context = multiprocessing.get_context("spawn")
     shares = context.RawArray("d", len(jobs))
     before = set(multiprocessing.active_children())

@@ -11,7 +11,7 @@ from cells.parameters import InputError
 from circuits.driver.inputs import drawn
 from circuits.driver.progress import Progress, duration_text
 from circuits.engine.devices import DEVICES
-from circuits.engine.machine import cache_folder, is_complete
+from circuits.engine.machine import is_complete, program_folder
 from circuits.engine.plan import Plan, replicated
 from circuits.engine.replicas import packed
 from circuits.runfiles.model import Condition, Cycle, Run
@@ -85,7 +85,7 @@ def build_all(run: Run, progress: Progress) -> list[Path]:
     every = [(condition, seed) for condition in run.conditions for seed in run.seeds]
     programs = programs_of(run)
     for k, (digest, ((first, *_), copies)) in enumerate(programs.items(), 1):
-        home = cache_folder() / "programs" / digest
+        home = program_folder(digest)
         if run.device == "cpp" and is_complete(home):
             folders.append(home)
             continue
@@ -109,7 +109,7 @@ def check_compiler(run: Run) -> None:
     ------
     InputError
     """
-    programs = [cache_folder() / "programs" / digest for digest in programs_of(run)]
+    programs = [program_folder(digest) for digest in programs_of(run)]
     compiled = all(is_complete(program) for program in programs)
     if DEVICES[run.device].check is not None and not compiled:
         try:

@@ -27,6 +27,7 @@ def check_criteria(run: Run) -> None:
     """
     from analysis import observables
     from analysis.data import schema
+    from analysis.verdicts import judge
 
     names, blocks, loops = [], [], []
     if run.experiment == "circuit":
@@ -50,9 +51,7 @@ def check_criteria(run: Run) -> None:
                 _check_block_names(found, arguments, blocks)
         except schema.AnalysisError as error:
             raise InputError(f"{where}: {error}") from None
-        # a relative deviation from a reference condition has no unit
-        absolute = criterion.get("reference") is None or criterion.get("contrast") == "difference"
-        expected = found.unit if absolute else "1"
+        expected = judge.unit_of(criterion, found.unit)
         unit = criterion.get("unit", expected)
         if unit != expected:
             raise InputError(f"{where}: unit '{unit}', but '{found.name}' here has '{expected}'")

@@ -15,11 +15,11 @@ import numpy as np
 from cells.fast_math import COMPILE_FLAGS
 from cells.parameters import InputError
 from circuits.engine.machine import (
-    cache_folder,
     cores,
     is_complete,
     new_sibling,
     plain_messages,
+    program_folder,
     put_in_place,
 )
 from circuits.engine.plan import Plan
@@ -60,7 +60,7 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     DeviceError
         If it does not compile.
     """
-    home = cache_folder() / "programs" / plan.digest
+    home = program_folder(plan.digest)
     if is_complete(home):
         return home
     check_compiler()

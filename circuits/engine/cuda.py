@@ -59,11 +59,11 @@ from circuits.engine.cuda_toolkit import (
     nvcc_release,
 )
 from circuits.engine.machine import (
-    cache_folder,
     cores,
     is_complete,
     new_sibling,
     plain_messages,
+    program_folder,
     put_in_place,
 )
 from circuits.engine.plan import Plan
@@ -301,7 +301,7 @@ def build_cuda(
     chosen = architectures()
     own = [*_SOURCES, BRIAN2CUDA, *chosen, str(curand())]
     tag = hashlib.sha256("\n".join(own).encode()).hexdigest()[:8]
-    home = cache_folder() / "programs" / f"{plan.digest}-cuda-{tag}"
+    home = program_folder(f"{plan.digest}-cuda-{tag}")
     release = nvcc_release()
 
     def wanted(folder: Path) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "is_complete",
     "new_sibling",
     "plain_messages",
+    "program_folder",
     "put_in_place",
 ]
 
@@ -55,6 +56,11 @@ def cache_folder() -> Path:
             "there is no home folder for the cache of compiled programs: set PULVINAR_CACHE to a"
             " folder you may write to"
         ) from None
+
+
+def program_folder(name: str) -> Path:
+    """Return where the compiled program of this name is, or will be."""
+    return cache_folder() / "programs" / name
 
 
 def compiler_version() -> str:

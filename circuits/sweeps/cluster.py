@@ -14,10 +14,10 @@ from typing import Any
 from cells.parameters import InputError, nearest
 from circuits.driver.progress import Progress
 from circuits.engine.machine import (
-    cache_folder,
     cores,
     is_complete,
     new_sibling,
+    program_folder,
     put_in_place,
 )
 
@@ -128,7 +128,7 @@ def _packed(program: Path) -> bytes:
 
 def _unpack(digest: str, packed: bytes) -> None:
     """Put a program into the cache of this process, if it is not there."""
-    home = cache_folder() / "programs" / digest
+    home = program_folder(digest)
     if is_complete(home):
         return
     made = new_sibling(home)
@@ -162,7 +162,7 @@ def ship(client, digests: Iterable[str], number: int) -> None:
     number : int
         Of the shipment: each has a name of its own.
     """
-    programs = {digest: _packed(cache_folder() / "programs" / digest) for digest in digests}
+    programs = {digest: _packed(program_folder(digest)) for digest in digests}
     plugin: Any = _distributed().WorkerPlugin
 
     class Programs(plugin):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from analysis.statistics.decide import decide
+from analysis.statistics.decide import bounds_of, decide
 from circuits.sweeps.axes import Axis
 
 __all__ = ["joined"]
@@ -79,10 +79,7 @@ def _bounds(name: str, criteria: Sequence[Mapping]) -> tuple:
     """Return bounds of a criterion, of ``id`` or ``id[condition]``, and if it is of equivalence."""
     of = {c["id"]: c for c in criteria}
     found = of.get(name) or of[name.rpartition("[")[0]]
-    margin = found.get("margin")
-    if margin is not None:
-        return -margin, margin, True
-    return found.get("min"), found.get("max"), False
+    return bounds_of(found.get("min"), found.get("max"), found.get("margin"))
 
 
 def _coordinates(axes: Sequence[Axis], points: Sequence[tuple], rectangular: bool) -> dict:

@@ -10,9 +10,8 @@ from circuits.sweeps.axes import Axis
 
 __all__ = ["search"]
 
-_BATCH = (
-    4  # points at a time, whatever the number of workers, so that the search is always the same
-)
+# points at a time, whatever the number of workers, so that the search is always the same
+_BATCH = 4
 
 
 def search(

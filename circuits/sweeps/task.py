@@ -12,7 +12,7 @@ from circuits.driver.programs import programs_of
 from circuits.driver.progress import Progress
 from circuits.driver.report import evaluate
 from circuits.driver.run import simulated
-from circuits.engine.machine import cache_folder, is_complete
+from circuits.engine.machine import is_complete, program_folder
 from circuits.engine.project import DeviceError
 from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.model import Run
@@ -50,7 +50,7 @@ def measure(run: Run, seed: int) -> xr.Dataset:
     one = replace(run, seeds=(seed,))
     if run.experiment == "circuit" and run.device == "cpp":
         for digest in programs_of(one):
-            if not is_complete(cache_folder() / "programs" / digest):
+            if not is_complete(program_folder(digest)):
                 raise DeviceError(f"the program {digest} is not in the cache of this worker")
     ds, _ = simulated(one, 1, Progress(io.StringIO()), None)
     found = evaluate(run.experiment, ds, run.criteria)

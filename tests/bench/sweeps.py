@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import xarray as xr
 
+from tests.circuits.sweeps.scheduler import SCHEDULER
+
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "runs" / "results" / "bench" / "sweeps.json"
 RUN = """
@@ -36,15 +38,6 @@ observable = "population_rate"
 args = { population = "TRC" }
 min = 0.1
 unit = "Hz"
-"""
-SCHEDULER = """
-import sys
-from distributed import LocalCluster
-if __name__ == "__main__":
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, memory_limit=0,
-                      silence_logs="CRITICAL") as cluster:
-        print(cluster.scheduler_address, flush=True)
-        sys.stdin.read()
 """
 FEW = "stimulus.contrast=0.2,0.4,0.6,0.8,1.0"
 SOME = "stimulus.contrast=" + ",".join(f"{k / 10:.1f}" for k in range(1, 11))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from circuits.driver.processes import in_processes
+from circuits.driver.processes import run_jobs
 from circuits.driver.progress import Progress
 from circuits.engine.project import DeviceError
 
@@ -39,7 +39,7 @@ def test_results_come_in_the_order_of_the_jobs(monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
     progress, done = Shares(), []
     jobs = [("slow", {"wait": 0.5}), ("fast", {})]
-    found = in_processes(job, jobs, 2, progress, lambda k, result: done.append((k, result[0])))
+    found = run_jobs(job, jobs, 2, progress, lambda k, result: done.append((k, result[0])))
     assert [(name, threads) for name, _, threads in found] == [("slow", "1"), ("fast", "1")]
     assert os.getpid() not in {pid for _, pid, _ in found}
     assert sorted(done) == [(0, "slow"), (1, "fast")]
@@ -57,7 +57,7 @@ def test_a_failure_ends_all_processes(what, message, ignored):
     kept = signal.signal(signal.SIGTERM, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         with pytest.raises(DeviceError, match=message):
-            in_processes(job, jobs, 2, Progress(), lambda *_: None)
+            run_jobs(job, jobs, 2, Progress(), lambda *_: None)
     finally:
         signal.signal(signal.SIGTERM, kept)
     assert time.monotonic() - started < 45  # it does not wait for the long one
@@ -70,5 +70,5 @@ def test_whichever_process_dies_is_noticed():
         for _ in range(2):
             started = time.monotonic()
             with pytest.raises(DeviceError, match="--jobs 1"):
-                in_processes(job, jobs, 2, Progress(), lambda *_: None)
+                run_jobs(job, jobs, 2, Progress(), lambda *_: None)
             assert time.monotonic() - started < 45

@@ -18,6 +18,7 @@ from circuits.cli.main import main
 from circuits.engine.machine import is_complete
 from circuits.sweeps.cluster import connected, ship, slurm_cluster
 from circuits.sweeps.sweep import sweep_folder
+from tests.circuits.sweeps.scheduler import SCHEDULER
 
 RUN = """
 experiment = "synapse"
@@ -66,15 +67,6 @@ def probe(ds):
         os.kill(os.getpid(), 9)
     return repeats + 0.1 * seed + float(ds["chi2"].mean())
 '''
-SCHEDULER = """
-import sys
-from distributed import LocalCluster
-if __name__ == "__main__":
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, memory_limit=0,
-                      silence_logs="CRITICAL") as cluster:
-        print(cluster.scheduler_address, flush=True)
-        sys.stdin.read()
-"""
 
 
 @pytest.fixture
