@@ -12,6 +12,8 @@ observables
     The named numbers that claims are about; a file there registers its own.
 verdicts
     Whether the claims hold, and whether two results have the same statistics.
+exports
+    Results in the formats of other programs, and spike trains from them.
 figures
     Circuit diagram, figures of circuit, learning and synapse runs.
 report

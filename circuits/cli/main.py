@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
 import json
 import os
 import signal
@@ -49,6 +50,13 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="judge and draw a finished run again")
     report.add_argument("folder", metavar="DIR", help="a run folder")
+
+    export = commands.add_parser("export", help="write a finished run for other programs")
+    export.add_argument("folder", metavar="DIR", help="a run folder")
+    export.add_argument("--to", metavar="FORMAT", required=True, help="neo, nwb, sonata or csv")
+    export.add_argument("--out", metavar="DIR", help="a new folder (default: DIR/FORMAT)")
+    export.add_argument("--condition", metavar="NAME", help="default: all")
+    export.add_argument("--seed", metavar="N", type=int, help="default: all")
 
     join = commands.add_parser("join", help="put runs of the same file together and judge them")
     join.add_argument("folders", metavar="DIR", nargs="+", help="run folders of one run file")
@@ -329,6 +337,22 @@ def _report(arguments) -> int:
     return 0
 
 
+def _export(arguments) -> int:
+    from analysis.exports import check_format, export
+    from circuits.driver.store import new_folder
+
+    check_format(arguments.to)
+    out = Path(arguments.out or Path(arguments.folder, arguments.to))
+    if out.exists():
+        raise FileExistsError(errno.EEXIST, "is there already: name another with --out", str(out))
+    with new_folder(out) as partial:
+        made = export(arguments.folder, arguments.to, partial, arguments.condition, arguments.seed)
+        names = [path.name for path in made]
+    for name in names:
+        print(out / name)
+    return 0
+
+
 def _join(arguments) -> int:
     os.environ.setdefault("MPLBACKEND", "Agg")
     from circuits.driver.join import join_folders
@@ -387,8 +411,8 @@ def _doctor(arguments) -> int:
 
 
 _COMMANDS = {"list": _list, "run": _run, "sweep": _sweep, "report": _report, "join": _join,
-             "predictions": _predictions, "predict": _predict, "compare": _compare,
-             "params": _params, "observables": _observables,
+             "export": _export, "compare": _compare, "predictions": _predictions,
+             "predict": _predict, "params": _params, "observables": _observables,
              "manipulations": _manipulations, "doctor": _doctor}  # fmt: skip
 
 

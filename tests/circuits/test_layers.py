@@ -51,7 +51,7 @@ CIRCUITS = {
     "circuits.cli": {
         "cells", "circuits.anatomy", "circuits.engine", "circuits.manipulations",
         "circuits.runfiles", "circuits.driver", "circuits.predictions", "circuits.sweeps",
-        "analysis.data",
+        "analysis.data", "analysis.exports",
         "analysis.observables", "analysis.verdicts",
     },
 }  # fmt: skip
@@ -67,6 +67,7 @@ ANALYSIS = {
         "analysis.data", "analysis.measures", "analysis.observables", "analysis.verdicts",
         "analysis.figures", "analysis.statistics",
     },
+    "analysis.exports": {"analysis.data"},
     "analysis": {"analysis.data"},
 }  # fmt: skip
 #: What each room may import: every arrow there is, and no other.

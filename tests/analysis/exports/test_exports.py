@@ -1,0 +1,223 @@
+"""A result that the driver wrote, in each format and read back by the format's own library."""
+
+import importlib
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import exports
+from analysis.data import schema
+from analysis.data.versions import AnalysisError
+from analysis.exports import sonata, tables
+from circuits.cli import main
+
+neo = pytest.importorskip("neo")
+pynwb = pytest.importorskip("pynwb")
+libsonata = pytest.importorskip("libsonata")
+pytestmark = pytest.mark.filterwarnings("ignore::quantities.QuantitiesDeprecationWarning")
+STORED = Path(__file__).parents[2] / "stored" / "schemas" / "3"
+
+
+@pytest.fixture(scope="module")
+def ds():
+    """One condition and seed, in which synapses of one projection learn."""
+    return schema.load(STORED)
+
+
+def equal_trains(run, found):
+    number = run["spike_neuron"].values
+    for cell, times in enumerate(found):
+        np.testing.assert_array_equal(times, run["spike_time"].values[number == cell])
+
+
+def test_neo_has_every_run_and_cell_and_elephant_finds_the_rates(many):
+    statistics = pytest.importorskip("elephant").statistics
+    block = exports.to_neo(many)
+    runs = schema.runs(many)
+    assert [(s.annotations["condition"], s.annotations["seed"]) for s in block.segments] == runs
+    for segment, (condition, seed) in zip(block.segments, runs, strict=True):
+        run = schema.select(many, seed=seed, condition=condition)
+        trains = segment.spiketrains
+        equal_trains(run, [t.magnitude for t in trains])
+        labels = [t.annotations["population"] for t in trains]
+        assert labels == run["population"].values.tolist()
+        assert [t.annotations["cell"] for t in trains] == list(range(run.sizes["neuron"]))
+        cycles = next(e for e in segment.epochs if e.name == "cycles")
+        np.testing.assert_allclose(cycles.times.magnitude, run["cycle_start"])
+        begin, end = cycles.times[0], cycles.times[-1] + cycles.durations[-1]
+        found = [statistics.mean_firing_rate(t, begin, end).rescale("Hz").item() for t in trains]
+        # both phases last the same, so that their mean is the rate over all cycles
+        np.testing.assert_allclose(found, run["rate"].mean(["cycle", "phase"]), rtol=1e-5)
+    phases = next(e for e in segment.epochs if e.name == "phases")
+    assert phases.labels[:3].tolist() == ["minus", "plus", "minus"]
+
+
+def test_neo_has_the_weights_at_the_end_of_each_block(ds, tmp_path):
+    (path,) = exports.export(STORED, "neo", tmp_path)
+    (segment,) = neo.get_io(str(path)).read_block().segments
+    (signal,) = segment.irregularlysampledsignals
+    run = schema.select(ds)
+    np.testing.assert_array_equal(signal.magnitude, run["weight"])
+    np.testing.assert_array_equal(signal.array_annotations["source"], run["synapse_source"])
+    np.testing.assert_array_equal(signal.array_annotations["target"], run["synapse_target"])
+    # a cycle before, two of training and one of the test, .1 s each after a warm-up of .1 s
+    assert np.bincount(run["cycle_block"]).tolist() == [1, 2, 1]
+    np.testing.assert_allclose(signal.times.magnitude, [0.1, 0.2, 0.4, 0.5])
+
+
+def test_nwb_is_valid_and_read_back_equal(ds, tmp_path):
+    (path,) = exports.export(STORED, "nwb", tmp_path)
+    assert pynwb.validate(path=str(path)) == []
+    run = schema.select(ds)
+    with pynwb.NWBHDF5IO(str(path), "r") as file:
+        content = file.read()
+        units = content.units.to_dataframe()
+        equal_trains(run, units["spike_times"])
+        for name in ("population", "layer", "position", "polarity"):
+            assert units[name].tolist() == run[name].values.tolist()
+        cycles = content.intervals["theta_cycles"].to_dataframe()
+        np.testing.assert_array_equal(cycles["start_time"], run["cycle_start"])
+        assert cycles["block"].tolist() == ["before", "training", "training", "test"]
+        synapses = content.processing["connectivity"]["synapses"].to_dataframe()
+        np.testing.assert_array_equal(synapses["weight_training"], run["weight"][2])
+        np.testing.assert_array_equal(synapses["target"], run["synapse_target"])
+        started = json.loads((STORED / "run.json").read_text())["started"]
+        assert content.session_start_time == datetime.fromisoformat(started)
+
+
+def test_sonata_is_read_back_equal_by_libsonata(ds, tmp_path):
+    (folder,) = exports.export(STORED, "sonata", tmp_path)
+    run = schema.select(ds)
+    number = {}
+    nodes = libsonata.NodeStorage(folder / "nodes.h5")
+    assert nodes.population_names == set(run["population"].values.tolist())
+    for name in nodes.population_names:
+        population = nodes.open_population(name)
+        every = population.select_all()
+        number[name] = population.get_attribute("neuron", every)
+        np.testing.assert_array_equal(number[name], schema.cell_index(run, name))
+        np.testing.assert_array_equal(
+            population.get_attribute("position", every), run["position"][number[name]]
+        )
+    spikes = libsonata.SpikeReader(folder / "spikes.h5")
+    found = [(t, number[name][n]) for name in spikes.get_population_names()
+             for n, t in spikes[name].get()]  # fmt: skip
+    expected = zip(run["spike_time"].values * 1e3, run["spike_neuron"].values, strict=True)
+    assert sorted(found) == sorted((float(t), int(n)) for t, n in expected)
+
+    (projection,) = set(run["synapse_projection"].values.tolist())
+    edges = libsonata.EdgeStorage(folder / "edges.h5").open_population(projection)
+    every = edges.select_all()
+    source = number[edges.source][edges.source_nodes(every)]
+    target = number[edges.target][edges.target_nodes(every)]
+    found = zip(source, target, edges.get_attribute("syn_weight", every), strict=True)
+    ends = run["synapse_source"].values, run["synapse_target"].values
+    assert sorted(found) == sorted(zip(*ends, run["weight"].values[-1], strict=True))
+    types = pd.read_csv(folder / "edge_types.csv", sep=" ")
+    assert types["projection"].tolist() == [projection]
+
+
+def test_indices_of_edges_find_those_of_each_node(tmp_path):
+    """With ends in no order, so that a node's edges lie in several ranges."""
+    rng = np.random.default_rng(1)
+    source, target = rng.integers(0, 9, 200), 9 + rng.integers(0, 7, 200)
+    cells = pd.DataFrame({"population": ["a"] * 9 + ["b"] * 7})
+    node = np.append(np.arange(9), np.arange(7))
+    with h5py.File(tmp_path / "edges.h5", "w") as file:
+        edges = tables.Edges("a->b", "a", "b", source, target, {"weight": np.arange(200.0)})
+        sonata._write_edges(file, 0, edges, node, cells)
+    found = libsonata.EdgeStorage(tmp_path / "edges.h5").open_population("a->b")
+    for k in range(9):
+        chosen = found.efferent_edges([k])
+        weights = found.get_attribute("syn_weight", chosen)
+        assert sorted(weights) == np.flatnonzero(source == k).tolist()
+    for k in range(7):
+        chosen = found.afferent_edges([k])
+        assert found.target_nodes(chosen).tolist() == [k] * (target == 9 + k).sum()
+
+
+def test_csv_has_all_runs_in_each_table(ds, many, tmp_path):
+    exports.export(STORED, "csv", tmp_path)
+    weights = pd.read_csv(tmp_path / "weights.csv")
+    run = schema.select(ds)
+    np.testing.assert_allclose(weights["weight_training"], run["weight"][2], rtol=1e-6)
+    scores = pd.read_csv(tmp_path / "scores.csv").set_index(["block", "cycle"])
+    for block in ("before", "training"):
+        mine = run["r_pred"].sel(block=block).to_series().dropna()
+        pd.testing.assert_series_equal(
+            scores.loc[block, "r_pred"].dropna(), mine, check_names=False, check_index=True
+        )
+    spikes = exports.to_tables(many, condition="no pacing")["spikes"]
+    for seed, found in spikes.groupby("seed"):
+        other = schema.select(many, seed=seed, condition="no pacing")
+        np.testing.assert_array_equal(found["time_s"], other["spike_time"])
+        assert set(found["condition"]) == {"no pacing"}
+
+
+@pytest.mark.parametrize("to", ["neo", "nwb", "sonata", "csv"])
+def test_spikes_of_a_population_are_read_from_every_format(ds, tmp_path, to):
+    (first, *_) = exports.export(STORED, to, tmp_path)
+    path = {"sonata": first / "spikes.h5", "csv": tmp_path / "spikes.csv"}.get(to, first)
+    run = schema.select(ds)
+    cells = schema.cell_index(run, "V1.L4")
+    expected, place = schema.spikes_of(run, cells)
+    time, cell = exports.read_spikes(path, "V1.L4")
+    np.testing.assert_allclose(time, expected, atol=1e-12)
+    np.testing.assert_array_equal(cell, cells[place] if to == "csv" else place)
+    with pytest.raises(AnalysisError, match=r"spikes|predict|small|nwb.*V1\.L4") as told:
+        exports.read_spikes(path, "V1.L44")
+    assert "did you mean 'V1.L4'?" in str(told.value) and str(path) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.csv", "when,who\n1,2\n", "needs a column of time_s"),
+        ("a.csv", "time_s,cell\nnan,2\n", "not finite"),
+        ("a.h5", "nothing", "no spike trains can be read"),
+        ("a.nwb", "nothing", "no spike trains can be read"),
+        ("a.xyz", "nothing", "neo cannot read it"),
+    ],
+)
+def test_a_file_without_spikes_is_told_in_one_line(tmp_path, name, content, reason):
+    path = tmp_path / name
+    with pytest.raises(AnalysisError, match="no such file"):
+        exports.read_spikes(path)
+    path.write_text(content)
+    with pytest.raises(AnalysisError, match=reason):
+        exports.read_spikes(path)
+
+
+def test_the_command_writes_a_new_folder_or_nothing(tmp_path, capsys):
+    out = tmp_path / "deep" / "out"
+    command = ["export", str(STORED), "--to", "sonata", "--out", str(out)]
+    assert main.main([*command, "--seed", "4"]) == 2
+    assert "no seed '4'; valid: 3" in capsys.readouterr().err
+    assert main.main([*command[:3], "nbw", *command[4:]]) == 2
+    assert "did you mean 'nwb'?" in capsys.readouterr().err
+    assert not out.parent.exists()
+    assert main.main(command) == 0
+    assert capsys.readouterr().out.split() == [str(out / "baseline-seed-3")]
+    assert main.main(command) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_missing_library_names_the_extra(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "pynwb", None)
+    with pytest.raises(ImportError):
+        importlib.import_module("pynwb")
+    assert main.main(["export", str(STORED), "--to", "nwb", "--out", str(tmp_path / "x")]) == 2
+    assert "this needs pynwb: pip install 'pulvinar[export]'" in capsys.readouterr().err
+
+
+def test_one_run_must_be_named_where_there_are_several(many, tmp_path):
+    with pytest.raises(AnalysisError, match="4 runs, name one by condition and seed: 'intact' 1"):
+        exports.to_nwb(many)
+    with pytest.raises(AnalysisError, match="no condition 'intcat'; did you mean 'intact'"):
+        exports.to_neo(many, condition="intcat")
