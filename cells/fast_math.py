@@ -241,8 +241,8 @@ _PROGRESS = (
 CLOCKS = ("fabs(s-t)<=Clock_epsilon", "fabs(s-t)<=Clock_epsilon + 1e-15*fabs(t)")
 # No two events of a step are of the same cell.
 _RESET = (
-    "\tfor(int32_t _index_events=0;",
-    "\t#pragma GCC ivdep\n\tfor(int32_t _index_events=0;",
+    "{{ openmp_pragma('parallel-static') }}",
+    "{{ openmp_pragma('parallel-static') or '#pragma GCC ivdep' }}",
 )
 _EDITS = {
     "reset.cpp": (_RESET,),

@@ -13,7 +13,7 @@ from brian2.devices.device import reset_device
 from brian2.stateupdaters.exact import linear
 
 from cells.fast_math import COMPILE_FLAGS, use_fast_math
-from cells.models import CELL_CLASSES
+from cells.models import CELL_CLASSES, cell_class
 from circuits.driver.inputs import arrays_of
 from circuits.engine import program, project
 from circuits.runfiles.resolve import resolve
@@ -48,18 +48,25 @@ def scalar_loops(folder, names) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module", params=["tiny", "column"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("predictive_learning", "tiny"), ("predictive_learning", "column"), ("slice_cells", "tiny"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
 def generated(request, tmp_path_factory):
-    """Return the folder of the learning circuit's C++ with its header compiled."""
+    """Return the folder of a learning circuit's C++ with its header compiled, and its models."""
+    name, size = request.param
     run = resolve(
-        "predictive_learning", size=request.param, conditions=["learning"], cycles=2,
-        settings=["integration.upstroke=4"],
-    )  # fmt: skip
+        name, size=size, conditions=["learning"], cycles=2, settings=["integration.upstroke=4"]
+    )
     condition = run.conditions[0]
-    folder = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp(size)
     project.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
     compile_header(folder)
-    return folder
+    cells = {p.cell for p in condition.spec.populations if not p.is_input}
+    return folder, {cell_class(cell).model.name for cell in cells}
 
 
 def compile_header(folder):
@@ -72,15 +79,36 @@ def compile_header(folder):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_loops_over_cells_are_vectorised(generated, kind):
-    files = sorted((generated / "code_objects").glob(f"*_{kind}*.cpp"))
+    folder, models = generated
+    files = sorted((folder / "code_objects").glob(f"*_{kind}*.cpp"))
     # inputs look their rates up in a table, on a slow clock: about 2 % of the time; so does the
     # gate of the relay cells, behind a time that is seldom right
-    apart = ("after_run", "inputs", "relay_learn")
-    names = [file.stem for file in files if not file.stem.startswith(apart)]
+    apart = re.compile("after_run|inputs|(adapting_)?relay_learn")
+    names = [file.stem for file in files if not apart.match(file.stem)]
     of = {re.sub(r"_(spike|upstroke)$", "", name.split(f"_{kind}")[0]) for name in names}
-    # all models of the circuit: those of variants are not in it
-    assert of == {c.model.name for c in CELL_CLASSES.values() if not c.variant_of}
-    assert not scalar_loops(generated, names)
+    assert of == models
+    assert not scalar_loops(folder, names)
+
+
+def test_with_threads_each_loop_has_one_pragma(tmp_path):
+    run = resolve(
+        "first_light", size="tiny", conditions=["baseline"], cycles=2,
+        settings=["integration.threads=2"],
+    )  # fmt: skip
+    (condition,) = run.conditions
+    project.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], tmp_path)
+    text = "\n".join(file.read_text() for file in (tmp_path / "code_objects").glob("*.cpp"))
+    assert text.count("#pragma omp") > 10
+    assert not re.search(r"#pragma.*\s*#pragma", text)
+
+
+def test_every_model_is_looked_at():
+    looked_at = set()
+    for name in ("predictive_learning", "slice_cells"):
+        (condition,) = resolve(name, size="tiny", conditions=["learning"], cycles=2).conditions
+        cells = {p.cell for p in condition.spec.populations if not p.is_input}
+        looked_at |= {cell_class(cell).model.name for cell in cells}
+    assert looked_at == {c.model.name for c in CELL_CLASSES.values()}
 
 
 BRANCHES = """
