@@ -34,7 +34,10 @@ def timeline_of(condition: Condition, cycle: Cycle) -> Timeline:
 
 
 def check_manipulations(run: Run) -> None:
-    """Raise, before anything runs, if a manipulation is on at no time in any condition.
+    """Raise, before anything runs, if a manipulation does nothing in any condition.
+
+    It does nothing where it is on at no time, freezes what does not learn then, or is of a share of
+    less than half of a cell.
 
     Raises
     ------
@@ -43,13 +46,31 @@ def check_manipulations(run: Run) -> None:
     on: dict[Manipulation, bool] = {}
     for condition in run.conditions:
         change, timeline = condition.manipulated, timeline_of(condition, run.cycle)
-        if change is not None:
-            for one in (*(c.of for c in change.courses), *change.pacing, *change.stimulus):
-                on[one] = on.get(one, False) or bool(one.when.in_bins(timeline).any())
+        if change is None:
+            continue
+        for course in change.courses:
+            _check_share(condition.spec, course, run.file)
+            learns = timeline.learns if course.variable == "factor" else True
+            active = course.of.when.in_cycles(timeline) & learns
+            on[course.of] = on.get(course.of, False) or bool(active.any())
+        for one in (*change.pacing, *change.stimulus):
+            on[one] = on.get(one, False) or bool(one.when.in_bins(timeline).any())
     for one, ever in on.items():
         if not ever:
-            raise InputError(f"{run.file}: manipulation '{one.what}' of '{one.target}' is never on:"
-                             f" look at its 'when'")  # fmt: skip
+            learning = " while anything learns" if one.what == "freeze" else ""
+            raise InputError(f"{run.file}: manipulation '{one.what}' of '{one.target}' is never on"
+                             f"{learning}: look at its 'when'")  # fmt: skip
+
+
+def _check_share(spec, course: Course, file: str) -> None:
+    name, m = course.name, course.of
+    if m.share == 1:
+        return
+    target = next((p.target for p in spec.projections if p.name == name), name)
+    cells = int(_at(m, sees(spec, target)).sum())
+    if not round(m.share * cells):
+        raise InputError(f"{file}: manipulation '{m.what}' of '{m.target}' share: {m.share:g} of"
+                         f" {cells} cells is none; smallest valid: {1 / cells:.3g}")  # fmt: skip
 
 
 def put_courses(arrays: dict, condition: Condition, cycle: Cycle, seed: int) -> None:
@@ -120,12 +141,18 @@ def _elements(condition: Condition, arrays, name: str):
 
 def _chosen(m: Manipulation, seen, number, seed: int, change) -> np.ndarray:
     """Return which cells (or synapses on them) a manipulation is about."""
-    chosen = seen[:, m.positions].any(axis=1) if m.positions else np.ones(len(seen), bool)
+    chosen = _at(m, seen)
     if m.share < 1:
         order = [c.of for c in change.courses].index(m)
-        drawn = np.random.default_rng([seed, 9, order]).random(int(number.max()) + 1)
-        chosen &= (drawn < m.share)[number]
+        cells = np.unique(number[chosen])
+        drawn = np.random.default_rng([seed, 9, order]).permutation(cells)
+        chosen &= np.isin(number, drawn[: round(m.share * len(cells))])
     return chosen
+
+
+def _at(m: Manipulation, seen) -> np.ndarray:
+    """Return which cells see one of the positions of a manipulation."""
+    return seen[:, m.positions].any(axis=1) if m.positions else np.ones(len(seen), bool)
 
 
 def paced_otherwise(

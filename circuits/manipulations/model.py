@@ -8,11 +8,13 @@ import numpy as np
 
 from circuits.anatomy.spec import CircuitSpec
 
-__all__ = ["ADDED", "DURING", "Change", "Course", "Manipulation", "Timeline", "When"]
+__all__ = ["ADDED", "DURING", "SYNAPTIC", "Change", "Course", "Manipulation", "Timeline", "When"]
 
 DURING = ("all", "training", "test")
 #: Variables to which a value is added, and their Brian2 units; all others are multiplied.
 ADDED = {"I_inject": "amp", "g_silence": "siemens"}
+#: Variables of synapses that can be multiplied.
+SYNAPTIC = ("released", "U", "factor")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Manipulation:
     positions : tuple of int
         Only cells (of a projection: synapses onto cells) at these positions; empty: all.
     share : float
-        Only such a share of them, drawn from the seed.
+        Only such a share of them, to the nearest whole cell, drawn from the seed.
     when : When
     shown : object
         Of ``replace``: what is shown instead, a `circuits.stimuli.Stimulus`.

@@ -13,17 +13,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from brian2 import Quantity, ms, pA
+from brian2 import Quantity, farad, get_dimensions, meter, ms, pA
 
 from cells.currents import CURRENTS
 from cells.models import cell_class
 from cells.parameters import InputError, load_tables, nearest
 from circuits.anatomy.spec import CircuitSpec, Population
-from circuits.manipulations.model import Change, Course, Manipulation
+from circuits.manipulations.model import ADDED, SYNAPTIC, Change, Course, Manipulation
+from circuits.synapses.release import release_class
 
 __all__ = ["VERBS", "Verb", "changes", "silence_table", "verb", "with_courses"]
 
 PACING, STIMULUS = "pacing", "stimulus"
+_DIVISORS = (get_dimensions(ms), get_dimensions(farad / meter**2))
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,21 @@ def change(change, m, names):
         if m.parameter not in valid:
             raise InputError(f"parameter: '{name}' has no '{m.parameter}'"
                              f"{nearest(m.parameter, valid)}")  # fmt: skip
+        _check_changed(change.spec, name, m)
     return with_courses(change, [Course(name, m.parameter, m.value, m) for name in names])
+
+
+def _check_changed(spec: CircuitSpec, name: str, m: Manipulation) -> None:
+    """Raise InputError for a utilisation above 1, or a capacitance or time constant of 0."""
+    if "->" in name:
+        release = next(p.release for p in spec.projections if p.name == name)
+        most = 1 / float(release_class(release)["U"])
+        if (m.value or 0) > most:
+            raise InputError(f"value: U of '{name}' would be above 1; largest valid: {most:.4g}")
+        return
+    parameter = cell_class(spec.population(name).cell).parameters.parameter(m.parameter)
+    if m.value == 0 and get_dimensions(parameter.quantity) in _DIVISORS:
+        raise InputError(f"value: '{m.parameter}' of '{name}' cannot be 0")
 
 
 @verb("projection", takes=("positions", "share"))
@@ -279,12 +295,30 @@ def changes(spec: CircuitSpec, manipulations: Iterable[Manipulation]) -> Change:
         if m.what not in VERBS:
             raise InputError(f"unknown manipulation '{m.what}'{nearest(m.what, VERBS)}")
         done = VERBS[m.what]
+        known = len(found.courses)
         found = done.make(found, m, _matching(found.spec, m.target, done))
+        for course in found.courses[known:]:
+            _check_course(found.spec, course)
     return found
+
+
+def _check_course(spec: CircuitSpec, course: Course) -> None:
+    """Raise InputError if what a verb lets vary is no variable of its cells or synapses."""
+    if "->" in course.name:
+        valid: tuple[str, ...] = SYNAPTIC
+    elif spec.population(course.name).is_input:
+        valid = ("rate",)
+    else:
+        cell = spec.population(course.name).cell
+        valid = (*ADDED, *cell_class(cell).parameters)
+    if course.variable not in valid:
+        raise InputError(f"'{course.of.what}' would vary '{course.variable}', which '{course.name}'"
+                         f" does not have{nearest(course.variable, valid)}")  # fmt: skip
 
 
 def _matching(spec: CircuitSpec, target: str, done: Verb) -> tuple[str, ...]:
     """Return the names of one kind that a target stands for; InputError if it cannot be one."""
+    names: tuple[str, ...]
     if target in (PACING, STIMULUS):
         kind, names = target, (target,)
     elif "->" in target:

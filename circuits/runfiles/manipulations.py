@@ -78,9 +78,8 @@ def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipula
         raise InputError(f"{where}: no key 'value'")
     if "parameter" in verb.takes and "parameter" not in row:
         raise InputError(f"{where}: no key 'parameter'")
-    if what == "delay" and abs(value / BIN_MS - round(value / BIN_MS)) > 1e-9:
-        raise InputError(f"{where} value: {value:g} ms is no multiple of {BIN_MS:g} ms; nearest"
-                         f" valid: {round(value / BIN_MS) * BIN_MS:g} ms")  # fmt: skip
+    if what == "delay" and value is not None:
+        _check_delay(value, common, f"{where} value")
     shown = None
     if "shown" in verb.takes:
         own = checked.table(row.get("stimulus", {}), f"{where} stimulus")
@@ -101,6 +100,15 @@ def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipula
         _when(row.get("when", {}), common, f"{where} when"), shown,
         *(_tuning(row, common, where) if "like" in verb.takes else ("", ())),
     )  # fmt: skip
+
+
+def _check_delay(value: float, common: Common, where: str) -> None:
+    most = common.cycle.duration * 1e3
+    if not 0 < value <= most:
+        raise InputError(f"{where}: {value:g} ms is outside (0, {most:g}] ms, the run")
+    if abs(value / BIN_MS - round(value / BIN_MS)) > 1e-9:
+        raise InputError(f"{where}: {value:g} ms is no multiple of {BIN_MS:g} ms; nearest"
+                         f" valid: {max(round(value / BIN_MS), 1) * BIN_MS:g} ms")  # fmt: skip
 
 
 def _tuning(row, common: Common, where: str) -> tuple[str, tuple[int, ...]]:
@@ -142,8 +150,8 @@ def _when(table, common: Common, where: str) -> When:
             raise InputError(f"{where} cycles: expected [first, last], found {cycles!r}")
         cycles = tuple(checked.whole(c, 0, f"{where} cycles") for c in cycles)
         most = max((common.blocks[name] for name in block), default=common.cycle.count)
-        if cycles[0] > cycles[1] or cycles[0] >= most:
-            raise InputError(f"{where} cycles: {list(cycles)} is none of 0 to {most - 1}")
+        if cycles[0] > cycles[1] or cycles[1] >= most:
+            raise InputError(f"{where} cycles: {list(cycles)} is no part of 0 to {most - 1}")
     phase = table.get("phase", [0.0, 1.0])
     if not isinstance(phase, list) or len(phase) != 2:
         raise InputError(f"{where} phase: expected [start, end], found {phase!r}")
