@@ -67,7 +67,7 @@ def needs_text(run: Run, jobs: int | None) -> str | None:
     str or None
         Within a factor of two or so on a machine like that of ``runs/results/bench``.
     """
-    if run.device != "cpp":
+    if not DEVICES[run.device].timed:
         return None
     runs, cells, need = _needs(run, jobs)
     cell_steps = sum(

@@ -86,7 +86,7 @@ def build_all(run: Run, progress: Progress) -> list[Path]:
     programs = programs_of(run)
     for k, (digest, ((first, *_), copies)) in enumerate(programs.items(), 1):
         home = program_folder(digest)
-        if run.device == "cpp" and is_complete(home):
+        if DEVICES[run.device].cached and is_complete(home):
             folders.append(home)
             continue
         which = f" {k} of {len(programs)}" if len(programs) > 1 else ""

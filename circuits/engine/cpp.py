@@ -70,6 +70,7 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
         _compile(partial, progress, ["-fopenmp"] if plan.threads > 1 else [])
         for leftover in (*partial.rglob("*.o"), *partial.rglob("*.gch")):
             leftover.unlink()
+        description["size"] = (partial / "main").stat().st_size
         (partial / "program.json").write_text(json.dumps(description))
         put_in_place(partial, home, is_complete)
     finally:

@@ -43,6 +43,10 @@ class Device:
         Whether a run with one thread can be left and gone on with.
     parallel : bool
         Whether several programs may run at a time.
+    cached : bool
+        Whether compiled programs stay, and can be sent elsewhere.
+    timed : bool
+        Whether `circuits.driver.needs` knows its speed.
     """
 
     run: Callable | None = None
@@ -52,6 +56,8 @@ class Device:
     is_here: Callable[[], bool] = lambda: True
     keeps_state: bool = False
     parallel: bool = True
+    cached: bool = False
+    timed: bool = False
 
     def keeps_state_of(self, plan: Plan) -> bool:
         """Whether a run of this plan can be left and gone on with."""
@@ -62,7 +68,7 @@ class Device:
 DEVICES = {
     "numpy": Device(partial(run_runtime, "numpy")),
     "cython": Device(partial(run_runtime, "cython")),
-    "cpp": Device(build=build, check=check_compiler, keeps_state=True),
+    "cpp": Device(build=build, check=check_compiler, keeps_state=True, cached=True, timed=True),
     "cuda": Device(build=build_cuda, prepare=build_to_run, is_here=has_gpu, parallel=False),
 }
 

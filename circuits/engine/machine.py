@@ -96,7 +96,11 @@ def is_complete(program: Path, compiled: bool = True) -> bool:
         raise InputError(
             f"{program}: may not be read; set PULVINAR_CACHE to a folder of your own"
         ) from None
-    parts += [program / "main"] if compiled else []
+    main = program / "main"
+    if compiled and not main.is_file():
+        return False
+    if compiled and main.stat().st_size != description.get("size", main.stat().st_size):
+        return False  # cut short, by a full disk or a copy
     return all(part.is_file() for part in parts)
 
 

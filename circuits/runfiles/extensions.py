@@ -32,7 +32,7 @@ def load_extensions(paths: Iterable[str], where: str, folder: Path = Path()) -> 
     Returns
     -------
     dict of str to str
-        Absolute path and SHA-256 of each.
+        Absolute path and SHA-256 of each, and of the table of the same name beside a Python file.
 
     Raises
     ------
@@ -46,10 +46,9 @@ def load_extensions(paths: Iterable[str], where: str, folder: Path = Path()) -> 
         path = (folder / name).resolve()
         if not path.is_file():
             raise InputError(f"{where}: no such file '{name}'")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if _loaded.setdefault(str(path), digest) != digest:
-            raise InputError(f"{where}: '{name}' changed since it was loaded; start anew")
-        found[str(path)] = digest
+        for file in (path, path.with_suffix(".toml")):
+            if file.is_file():
+                found[str(file)] = _digest(file, where)
         if path.suffix == ".toml":
             add_classes(path)
         elif path.suffix == ".py":
@@ -57,6 +56,13 @@ def load_extensions(paths: Iterable[str], where: str, folder: Path = Path()) -> 
         else:
             raise InputError(f"{where}: '{name}' is neither .py nor .toml")
     return found
+
+
+def _digest(path: Path, where: str) -> str:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if _loaded.setdefault(str(path), digest) != digest:
+        raise InputError(f"{where}: '{path.name}' changed since it was loaded; start anew")
+    return digest
 
 
 def _import(path: Path, where: str) -> None:

@@ -12,7 +12,8 @@ from circuits.runfiles.catalogue import clone
 
 __all__ = ["commit", "version", "versions"]
 
-_PACKAGES = ("brian2", "numpy", "scipy", "xarray", "h5netcdf", "matplotlib", "scikit-image")
+_PACKAGES = ("brian2", "sympy", "jinja2", "numpy", "scipy", "xarray", "h5netcdf", "matplotlib",
+             "scikit-image")  # fmt: skip
 
 
 def version() -> str:

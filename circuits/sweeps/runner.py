@@ -9,6 +9,7 @@ import xarray as xr
 
 from circuits.driver.programs import build_all, programs_of
 from circuits.driver.progress import Progress
+from circuits.engine.devices import DEVICES
 from circuits.runfiles.model import Run
 from circuits.sweeps.axes import Axis
 from circuits.sweeps.cluster import prepare, ship
@@ -63,7 +64,7 @@ class Runner:
         """Compile what is not compiled yet, and send it to the workers."""
         new: set[str] = set()
         for run in runs:
-            if run.experiment != "circuit" or run.device != "cpp":
+            if run.experiment != "circuit" or not DEVICES[run.device].cached:
                 continue
             digests = set(programs_of(run))
             if digests - self._built:

@@ -12,6 +12,7 @@ from circuits.driver.programs import programs_of
 from circuits.driver.progress import Progress
 from circuits.driver.report import evaluate
 from circuits.driver.run import simulated
+from circuits.engine.devices import DEVICES
 from circuits.engine.machine import is_complete, program_folder
 from circuits.engine.project import DeviceError
 from circuits.runfiles.extensions import load_extensions
@@ -48,7 +49,7 @@ def measure(run: Run, seed: int) -> xr.Dataset:
     """
     load_extensions(run.document.get("extensions", ()), "extensions")
     one = replace(run, seeds=(seed,))
-    if run.experiment == "circuit" and run.device == "cpp":
+    if run.experiment == "circuit" and DEVICES[run.device].cached:
         for digest in programs_of(one):
             if not is_complete(program_folder(digest)):
                 raise DeviceError(f"the program {digest} is not in the cache of this worker")

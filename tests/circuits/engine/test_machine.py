@@ -54,7 +54,9 @@ def program(tmp_path):
         (folder / "static_arrays" / "a").write_bytes(bytes(8))
         (folder / "main").write_text(name)
         (folder / "main").chmod(0o755)
-        (folder / "program.json").write_text(json.dumps({"files": {"a": ["float64", 1]}}))
+        (folder / "program.json").write_text(
+            json.dumps({"files": {"a": ["float64", 1]}, "size": len(name)})
+        )
         return folder
 
     return make
@@ -69,6 +71,12 @@ def test_a_program_without_one_of_its_parts_is_built_anew(program, tmp_path, par
     machine.put_in_place(program("home.new"), home, machine.is_complete)
     assert machine.is_complete(home) and (home / "main").read_text() == "home.new"
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_program_that_was_cut_short_is_built_anew(program):
+    home = program("home")
+    (home / "main").write_text("hom")
+    assert not machine.is_complete(home)
 
 
 def test_a_program_that_may_not_be_read_is_told(program, monkeypatch):

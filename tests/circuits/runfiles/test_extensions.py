@@ -51,7 +51,8 @@ def test_the_page_works_as_it_stands(run, page):
     ]
     assert ("FastTRC", "g_KL") in {(cell, key) for cell, key, _ in condition.spec.cells}
     assert cell_class("FastTRC").model.name == "relay"
-    assert len(run.document["extensions"]) == 4
+    names = sorted(Path(path).name for path in run.document["extensions"])
+    assert names == ["hebb.py", "hebb.toml", "my_cells.toml", "poison.py", "spread.py"]
     assert all(len(digest) == 64 for digest in run.document["extensions"].values())
     ds = xr.Dataset(
         {"rate": (("cycle", "phase", "neuron"), np.array([[[1.0, 3.0, 9.0]]]))},
@@ -116,6 +117,15 @@ def test_mistakes_are_told_in_one_line(tmp_path, name, text, wanted):
     with pytest.raises(InputError) as caught:
         extensions.load_extensions([name], "my.toml: extensions", tmp_path)
     assert wanted in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_table_beside_a_file_that_changed_is_told(tmp_path):
+    (tmp_path / "a.py").touch()
+    (tmp_path / "a.toml").write_text("x = 1")
+    extensions.load_extensions(["a.py"], "extensions", tmp_path)
+    (tmp_path / "a.toml").write_text("x = 2")
+    with pytest.raises(InputError, match=r"'a\.toml' changed since it was loaded"):
+        extensions.load_extensions(["a.py"], "extensions", tmp_path)
 
 
 def test_a_file_that_is_not_there(tmp_path):
