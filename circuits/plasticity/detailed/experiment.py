@@ -89,6 +89,42 @@ def published_target(epsp: Mapping[str, float]) -> float:
     return float(sum(((epsp[k] - mean) / sem) ** 2 for k, (mean, sem) in TARGET.items()))
 
 
+@dataclass(frozen=True)
+class _Times:
+    """A protocol in ms."""
+
+    phases: tuple[float, ...]
+    gap: float
+    jitter: float
+    repeats: int
+    n_phase: int
+
+    @classmethod
+    def of(cls, protocol) -> _Times:
+        return cls(
+            tuple(_as_ms(p) for p in protocol.phases),
+            _as_ms(protocol.gap),
+            _as_ms(getattr(protocol, "jitter", 5.0)),
+            int(protocol.repeats),
+            int(getattr(protocol, "n_phase", 4)),
+        )
+
+    @property
+    def window(self) -> float:
+        """Duration of a window with the gap after it."""
+        return sum(self.phases) + self.gap
+
+
+def _windows(kind: str, condition: str, times: _Times, seeds: Sequence[list[int]]) -> list:
+    """Return the trains of a condition: one Poisson trial a seed, else one of each start phase."""
+    rates = condition_rates(condition)
+    common = {"phases": times.phases, "gap": times.gap, "repeats": times.repeats,
+              "jitter": times.jitter}  # fmt: skip
+    if kind == "poisson":
+        return [window_trains(*rates, kind=kind, n_trial=1, seed=s, **common) for s in seeds]
+    return [window_trains(*rates, kind=kind, n_phase=times.n_phase, seed=seeds[0], **common)]
+
+
 def run_detailed(
     conditions: Sequence[str] = tuple(TARGET),
     *,
@@ -131,28 +167,16 @@ def run_detailed(
             raise InputError(f"detailed synapse: train '{kind}'{nearest(kind, _KINDS)}")
     if not len(seeds) or not len(conditions):
         raise InputError("detailed synapse: at least one condition and one seed are needed")
-    phases = tuple(_as_ms(p) for p in protocol.phases)
-    gap, jitter = _as_ms(protocol.gap), _as_ms(getattr(protocol, "jitter", 5.0))
-    repeats, n_phase = int(protocol.repeats), int(getattr(protocol, "n_phase", 4))
+    times = _Times.of(protocol)
     lead = 20.0
     pre, post, owner = [], [], []
     for ti, kind in enumerate(trains):
         for ci, condition in enumerate(conditions):
-            rates = condition_rates(condition)
-            common = {"phases": phases, "gap": gap, "repeats": repeats, "jitter": jitter}
-            if kind == "poisson":
-                sets = [
-                    window_trains(*rates, kind=kind, n_trial=1, seed=[int(s), ci], **common)
-                    for s in seeds
-                ]
-            else:
-                seed = [int(seeds[0]), ci]
-                sets = [window_trains(*rates, kind=kind, n_phase=n_phase, seed=seed, **common)]
-            for one in sets:
+            for one in _windows(kind, condition, times, [[int(s), ci] for s in seeds]):
                 pre.extend(lead + one.pre)
                 post.extend(lead + one.post)
                 owner += [(ti, ci)] * one.n_trial
-    duration = lead + repeats * (sum(phases) + gap)
+    duration = lead + times.repeats * times.window
     wanted = ("Ca", "CaM", "SK", "SKP", "SD")
     result = respond(pre, post, duration=duration, dt=dt, parameters=parameters, record=wanted)
     owner = np.array(owner)
@@ -162,7 +186,7 @@ def run_detailed(
         x = result.epsp[(owner == (ti, ci)).all(1)]
         epsp[ti, ci], sem[ti, ci] = x.mean(), x.std(ddof=1) / np.sqrt(x.size) if x.size > 1 else 0
     chi2 = [published_target(dict(zip(conditions, row, strict=True))) for row in epsp]
-    cut = result.time <= lead + sum(phases) + gap
+    cut = result.time <= lead + times.window
 
     def cycle(*names):
         total = sum(result.traces[name] for name in names)

@@ -297,96 +297,112 @@ def simulate_cells(
         raise InputError(
             f"whole cell: record {record:g} ms and 1 ms must be multiples of dt {dt:g} ms"
         )
-    p = {q.name: q.value for q in table.parameters}
     n_steps, n = current.shape[0] * per_ms, current.shape[1]
-    tables = _tabulate(table, dt)
-    gates = {}
-    for c, (names, steady, decay) in tables.items():
-        k = round((p["E_leak"] - _V_LOW) / _V_STEP)
-        gates[c] = np.repeat(steady[:, k : k + 1], n, axis=1)
-        tables[c] = (names, np.ascontiguousarray(steady.T), np.ascontiguousarray(decay.T))
-    index = {c: {name: i for i, name in enumerate(tables[c][0])} for c in "sd"}
-    v_s = np.full(n, p["E_leak"])
-    v_d = v_s.copy()
-    # densities in mS/cm^2 times mV are uA/cm^2; pA/cm^2 * 1e-6 likewise; C in uF/cm^2: mV/ms
-    S = 1e3
-    gl, gc = p["g_leak"] * S, p["g_c"] * 1e-6
-    a_s, a_d, cap = p["area_s"], p["area_d"], p["C"]
-    ampa, nmda = np.zeros(n), np.zeros(n)
-    k_ampa, k_nmda = np.exp(-dt / p["tau_AMPA"]), np.exp(-dt / p["tau_NMDA"])
-    arrive: dict[int, list[int]] = {}
-    for cell, times in enumerate(pre if pre is not None else ()):
-        for t in np.asarray(times, dtype=float):
-            if np.isfinite(t):
-                arrive.setdefault(round(t / dt), []).append(cell)
+    arrive = _arrivals(pre if pre is not None else (), dt)
+    cells = _Cells(table, n, dt)
     rng = np.random.default_rng(seed)
+    p = cells.p
     ou, k_ou = np.zeros(n), np.exp(-dt * per_bin / p["tau_noise"])
     s_ou = p["noise"] * np.sqrt(1 - k_ou**2) if noise else 0.0
     n_bins = n_steps // per_bin
     rec_s, rec_d, rec_f = (np.empty((n_bins, n)) for _ in range(3))
-    force = np.zeros(n)
     above = np.zeros(n, bool)
     events: list[tuple[float, np.ndarray]] = []
-    force_table = nmda_calcium_force(np.arange(_V_LOW, _V_HIGH + _V_STEP / 2, _V_STEP))
-    block_table = 1 / (
-        1 + 0.4202 * np.exp(-0.062 * np.arange(_V_LOW, _V_HIGH + _V_STEP / 2, _V_STEP))
-    )
-    i_s, i_d = index["s"], index["d"]
-    steady_s, decay_s = tables["s"][1:]
-    steady_d, decay_d = tables["d"][1:]
-    top = len(force_table) - 1
-    x_s, x_d = gates["s"].T.copy(), gates["d"].T.copy()
     for step in range(n_steps):
-        k_s = np.clip(np.rint((v_s - _V_LOW) / _V_STEP), 0, top).astype(np.intp)
-        k_d = np.clip(np.rint((v_d - _V_LOW) / _V_STEP), 0, top).astype(np.intp)
-        inf = steady_s[k_s]
-        x_s = inf + (x_s - inf) * decay_s[k_s]
-        inf = steady_d[k_d]
-        x_d = inf + (x_d - inf) * decay_d[k_d]
-        if step in arrive:
-            cells = np.bincount(arrive[step], minlength=n)
-            ampa = ampa + cells * p["g_AMPA"]
-            nmda = nmda + cells * p["g_NMDA"]
-        na = p["g_Na_s"] * S * x_s[:, i_s["m_s"]] ** 3 * x_s[:, i_s["h_s"]]
-        k = S * (
-            p["g_KDR_s"] * x_s[:, i_s["n_s"]]
-            + p["g_KA_s"] * x_s[:, i_s["a_s"]] * x_s[:, i_s["b_s"]]
-            + p["g_KM_s"] * x_s[:, i_s["w_s"]]
-        )
-        drive = current[step // per_ms] + ou
-        g = gl + na + k + gc / a_s
-        b = gl * p["E_leak"] + na * p["E_Na"] + k * p["E_K"] + (gc * v_d + drive * 1e-6) / a_s
-        na = p["g_Na_d"] * S * x_d[:, i_d["m_d"]] ** 3 * x_d[:, i_d["h_d"]] * x_d[:, i_d["s_d"]]
-        k = S * (
-            p["g_KDR_d"] * x_d[:, i_d["n_d"]]
-            + p["g_KA_d"] * x_d[:, i_d["a_d"]] * x_d[:, i_d["b_d"]]
-        )
-        h = S * p["g_h_d"] * x_d[:, i_d["r_d"]]
-        syn = (ampa + nmda * block_table[k_d]) * 1e-6
-        g2 = gl + na + k + h + (gc + syn) / a_d
-        b2 = (
-            gl * p["E_leak"] + na * p["E_Na"] + k * p["E_K"] + h * p["E_h"]
-            + (gc * v_s + syn * p["E_syn"]) / a_d
-        )  # fmt: skip
-        v_s = b / g + (v_s - b / g) * np.exp(-dt * g / cap)
-        v_d = b2 / g2 + (v_d - b2 / g2) * np.exp(-dt * g2 / cap)
-        ampa = ampa * k_ampa
-        nmda = nmda * k_nmda
-        force = force + force_table[k_d]
-        now = v_s > -10.0
+        cells.step(current[step // per_ms] + ou, arrive.get(step, ()))
+        now = cells.v_s > -10.0
         if now.any():
             new = now & ~above
             if new.any():
                 events.append(((step + 1) * dt, np.flatnonzero(new)))
-        above = now | (above & (v_s > -30.0))
+        above = now | (above & (cells.v_s > -30.0))
         if step % per_bin == per_bin - 1:
             j = step // per_bin
-            rec_s[j], rec_d[j], rec_f[j] = v_s, v_d, force / per_bin
-            force = np.zeros(n)
+            rec_s[j], rec_d[j], rec_f[j] = cells.v_s, cells.v_d, cells.force / per_bin
+            cells.force = np.zeros(n)
             if noise:
                 ou = k_ou * ou + s_ou * rng.standard_normal(n)
     spikes = [np.array([t for t, who in events if c in who]) for c in range(n)]
     return CellRun(spikes, (np.arange(n_bins) + 1) * record, rec_s, rec_d, rec_f)
+
+
+def _arrivals(pre: Sequence[np.ndarray], dt: float) -> dict[int, list[int]]:
+    """Return the cells that a presynaptic spike reaches, by step."""
+    found: dict[int, list[int]] = {}
+    for cell, times in enumerate(pre):
+        for t in np.asarray(times, dtype=float):
+            if np.isfinite(t):
+                found.setdefault(round(t / dt), []).append(cell)
+    return found
+
+
+class _Cells:
+    """The state of ``n`` cells at rest, and one step of it.
+
+    Densities in mS/cm^2 times mV are uA/cm^2, pA/cm^2 * 1e-6 likewise, and with C in uF/cm^2 that
+    is mV/ms.
+    """
+
+    def __init__(self, table: ParameterTable, n: int, dt: float):
+        self.p = p = {q.name: q.value for q in table.parameters}
+        self.n, self.dt = n, dt
+        self.density = {k: v * 1e3 for k, v in p.items() if k.startswith("g_")}
+        self.steady, self.decay, self.x, self.index = {}, {}, {}, {}
+        rest = round((p["E_leak"] - _V_LOW) / _V_STEP)
+        for c, (names, steady, decay) in _tabulate(table, dt).items():
+            self.steady[c] = np.ascontiguousarray(steady.T)
+            self.decay[c] = np.ascontiguousarray(decay.T)
+            self.x[c] = np.repeat(self.steady[c][rest : rest + 1], n, axis=0)
+            self.index[c] = {name: i for i, name in enumerate(names)}
+        self.v_s = np.full(n, p["E_leak"])
+        self.v_d = self.v_s.copy()
+        self.ampa, self.nmda, self.force = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.k_ampa, self.k_nmda = np.exp(-dt / p["tau_AMPA"]), np.exp(-dt / p["tau_NMDA"])
+        grid = np.arange(_V_LOW, _V_HIGH + _V_STEP / 2, _V_STEP)
+        self.force_table = nmda_calcium_force(grid)
+        self.block_table = 1 / (1 + 0.4202 * np.exp(-0.062 * grid))
+
+    def step(self, injected: np.ndarray, arriving: Sequence[int]) -> None:
+        """Advance by dt with a current (pA) and with spikes at the synapses of some cells."""
+        p, density, gc = self.p, self.density, self.p["g_c"] * 1e-6
+        s, d = self._gates("s", self.v_s), self._gates("d", self.v_d)
+        if len(arriving):
+            cells = np.bincount(arriving, minlength=self.n)
+            self.ampa = self.ampa + cells * p["g_AMPA"]
+            self.nmda = self.nmda + cells * p["g_NMDA"]
+        leak = density["g_leak"]
+        na = density["g_Na_s"] * s("m_s") ** 3 * s("h_s")
+        k = 1e3 * (
+            p["g_KDR_s"] * s("n_s") + p["g_KA_s"] * s("a_s") * s("b_s") + p["g_KM_s"] * s("w_s")
+        )
+        g = leak + na + k + gc / p["area_s"]
+        b = leak * p["E_leak"] + na * p["E_Na"] + k * p["E_K"]
+        b = b + (gc * self.v_d + injected * 1e-6) / p["area_s"]
+        na = density["g_Na_d"] * d("m_d") ** 3 * d("h_d") * d("s_d")
+        k = 1e3 * (p["g_KDR_d"] * d("n_d") + p["g_KA_d"] * d("a_d") * d("b_d"))
+        h = density["g_h_d"] * d("r_d")
+        at = self._at(self.v_d)
+        syn = (self.ampa + self.nmda * self.block_table[at]) * 1e-6
+        g2 = leak + na + k + h + (gc + syn) / p["area_d"]
+        b2 = leak * p["E_leak"] + na * p["E_Na"] + k * p["E_K"] + h * p["E_h"]
+        b2 = b2 + (gc * self.v_s + syn * p["E_syn"]) / p["area_d"]
+        self.v_s = b / g + (self.v_s - b / g) * np.exp(-self.dt * g / p["C"])
+        self.v_d = b2 / g2 + (self.v_d - b2 / g2) * np.exp(-self.dt * g2 / p["C"])
+        self.ampa = self.ampa * self.k_ampa
+        self.nmda = self.nmda * self.k_nmda
+        self.force = self.force + self.force_table[at]
+
+    def _at(self, v: np.ndarray) -> np.ndarray:
+        """Return where potentials are in the tables."""
+        top = len(self.force_table) - 1
+        return np.clip(np.rint((v - _V_LOW) / _V_STEP), 0, top).astype(np.intp)
+
+    def _gates(self, c: str, v: np.ndarray) -> Callable[[str], np.ndarray]:
+        """Let the gates of a compartment relax, and return them by name."""
+        at = self._at(v)
+        inf = self.steady[c][at]
+        x = self.x[c] = inf + (self.x[c] - inf) * self.decay[c][at]
+        return lambda name: x[:, self.index[c][name]]
 
 
 _STEPS = {
