@@ -37,7 +37,11 @@ def test_the_example_of_the_readme_is_an_anatomy(tmp_path):
     readme = (Path(__file__).parents[3] / "README.md").read_text()
     (example,) = re.findall(r"```toml\n(# my_areas/areas.toml.*?)```", readme, re.DOTALL)
     (tmp_path / "areas.toml").write_text(example)
-    assert [loop.name for loop in load_circuit(anatomy=tmp_path).loops] == ["TRC", "TRC2"]
+    (sizes,) = re.findall(r"```toml\n(# my_areas/sizes.toml.*?)```", readme, re.DOTALL)
+    (tmp_path / "sizes.toml").write_text(sizes)
+    circuit = load_circuit("small", anatomy=tmp_path)
+    assert [loop.name for loop in circuit.loops] == ["TRC", "TRC2"]
+    assert circuit.n_x == 16 and dict(circuit.areas)["V3"] == 12
 
 
 def test_what_a_row_lacks_for_a_size_is_that_of_the_reference(third_area):
