@@ -18,8 +18,11 @@ figures
     Circuit diagram, figures of circuit, learning and synapse runs.
 report
     The report page.
+accessor
+    ``ds.pulvinar``: all of it from a Dataset, registered when this package is imported.
 """
 
+from analysis.accessor import Accessor
 from analysis.data.schema import AnalysisError, check, load, select
 
-__all__ = ["AnalysisError", "check", "load", "select"]
+__all__ = ["Accessor", "AnalysisError", "check", "load", "select"]

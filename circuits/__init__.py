@@ -20,21 +20,33 @@ predictions
     The registry of predictions, and running them.
 sweeps
     Many runs of one run file, on any number of processes.
+api
+    A circuit as an object, and running it.
 cli
     The command.
 
-``circuits.sweep`` is `circuits.sweeps.sweep.sweep`.
+``circuits.load`` and ``circuits.Circuit`` are of `circuits.api.circuit`, ``circuits.run`` of
+`circuits.api.run`, ``circuits.sweep`` of `circuits.sweeps.sweep`, ``circuits.InputError`` of
+`cells.parameters`.
 """
 
 from __future__ import annotations
 
-__all__ = ["sweep"]
+__all__ = ["Circuit", "InputError", "load", "run", "sweep"]
 
 
 def __getattr__(name: str):
     """Import what is heavy when it is asked for."""
-    if name == "sweep":
-        from circuits.sweeps.sweep import sweep
-
-        return sweep
-    raise AttributeError(f"module 'circuits' has no attribute '{name}'")
+    if name == "run":
+        from circuits.api.run import run as found
+    elif name == "load":
+        from circuits.api.circuit import load as found
+    elif name == "Circuit":
+        from circuits.api.circuit import Circuit as found
+    elif name == "sweep":
+        from circuits.sweeps.sweep import sweep as found
+    elif name == "InputError":
+        from cells.parameters import InputError as found
+    else:
+        raise AttributeError(f"module 'circuits' has no attribute '{name}'")
+    return found

@@ -195,9 +195,11 @@ def _table(ds, name, values):
     runs = schema.runs(ds)
     conditions = list(dict.fromkeys(condition for condition, _ in runs))
     seeds = list(dict.fromkeys(seed for _, seed in runs))
+    # a Dataset of one run without these dims has no names for them
+    known = {"condition": conditions, "seed": seeds}
     return xr.DataArray(
         np.reshape(values, (len(conditions), len(seeds))),
         dims=("condition", "seed"),
-        coords={"condition": [str(c) for c in conditions], "seed": [str(s) for s in seeds]},
+        coords={dim: found for dim, found in known.items() if found != [None]},
         attrs={"units": OBSERVABLES[name].unit, "long_name": name.replace("_", " ")},
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from cells import checked
 from cells.parameters import InputError, nearest
 
-__all__ = ["DEFAULT", "Tables", "anatomies", "anatomy_chain", "find_anatomy", "read_tables"]
+__all__ = ["DEFAULT", "ROWS", "Tables", "anatomies", "anatomy_chain", "find_anatomy",
+           "read_tables", "with_rows"]  # fmt: skip
 
 #: Name of the anatomy of a run file that says nothing else.
 DEFAULT = "v1_v2_pulvinar"
@@ -24,6 +27,17 @@ FILES = {
     "loops": ("loop",),
 }
 _NEEDED = ("sizes", "populations", "projections")
+#: Rows that a run file may add to an anatomy, and what they need not say there.
+ROWS = {
+    "population": {"layer": "own"},
+    "projection": {
+        "row": 0, "at": "soma", "topography": "near", "delay": "1 ms", "delay_sd": "0 ms",
+        "release": "static", "plastic": False, "basis": "of the run file", "mark": "D",
+    },
+    "loop": {},
+}  # fmt: skip
+_UNITS = {"weight": "nS", "delay": "ms", "delay_sd": "ms", "bias": "pA", "bias_sd": "pA",
+          "noise_sd": "pA", "rate": "Hz"}  # fmt: skip
 _HERE = Path(__file__).parent
 
 #: A row as it is written, behind the words for its place.
@@ -119,6 +133,38 @@ def _read(chain: tuple[Path, ...], written) -> Tables:
         raise InputError(f"{_name(chain[-1], 'sizes')}: reference: no size '{tables.reference}'"
                          f"{nearest(tables.reference, tables.sizes)}")  # fmt: skip
     return tables
+
+
+@lru_cache(maxsize=32)
+def with_rows(tables: Tables, added: str, where: str) -> Tables:
+    """Return tables with the rows that a run file adds.
+
+    Parameters
+    ----------
+    tables : Tables
+    added : str
+        Lists of rows by `ROWS`, as JSON. ``cells`` and ``indegree`` may be one number for all
+        sizes.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+    """
+    found: dict[str, Any] = {}
+    for key, rows in json.loads(added).items():
+        named = _rows({key: rows}, key, where)
+        full = [(at, ROWS[key] | row) for at, row in named]
+        for at, row in full:
+            for number in ("cells", "indegree"):
+                if isinstance(row.get(number), int):
+                    row[number] = dict.fromkeys(tables.sizes, row[number])
+            for number, unit in _UNITS.items():
+                if isinstance(value := row.get(number), int | float):
+                    raise InputError(f"{at}: {number}: {value!r} has no unit, such as '1 {unit}'")
+        found[f"{key}s"] = (*getattr(tables, f"{key}s"), *full)
+    return replace(tables, **found)
 
 
 def _name(folder: Path, file: str) -> str:

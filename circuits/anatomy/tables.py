@@ -12,7 +12,7 @@ from brian2 import Hz, ms, nS, pA
 from cells import checked
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import MARKS, InputError, nearest
-from circuits.anatomy.folder import DEFAULT, Row, Tables, find_anatomy, read_tables
+from circuits.anatomy.folder import DEFAULT, Row, Tables, find_anatomy, read_tables, with_rows
 from circuits.anatomy.spec import (
     ROLES,
     TOPOGRAPHIES,
@@ -262,6 +262,7 @@ def load_circuit(
     polarities: tuple[str, ...] = ("on", "off"),
     cues: int = 0,
     anatomy: Path | str = DEFAULT,
+    added: tuple[str, str] | None = None,
 ) -> CircuitSpec:
     """Read the circuit of the anatomy tables.
 
@@ -280,6 +281,8 @@ def load_circuit(
         Columns of the cue of the stimulus.
     anatomy : path or str
         Folder of the tables, or the name of one that comes along.
+    added : (str, str), optional
+        Further rows, and where they are written, see `circuits.anatomy.folder.with_rows`.
 
     Returns
     -------
@@ -291,6 +294,8 @@ def load_circuit(
         One line that names the file, the key and the nearest valid choice.
     """
     tables = read_tables(find_anatomy(anatomy))
+    if added is not None:
+        tables = with_rows(tables, *added)
     size = next(iter(tables.sizes)) if size is None else size
     if size not in tables.sizes:
         raise InputError(f"unknown size '{size}'{nearest(size, tables.sizes)}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from analysis.data.criteria import measurable
 from cells.parameters import InputError
 from circuits.driver import store
 from circuits.driver.report import evaluate, write_report
-from circuits.runfiles.criteria import measurable
 from circuits.runfiles.extensions import load_extensions
 
 __all__ = ["join_folders"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import xarray as xr
 
+from analysis.data.criteria import measurable
 from cells.parameters import InputError
 from circuits.driver import store
-from circuits.runfiles.criteria import measurable
 from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.model import Run
 
@@ -74,11 +74,9 @@ def _check_block_names(found, arguments: Mapping, blocks: Sequence[str]) -> None
 
 def evaluate(experiment: str, ds: xr.Dataset, criteria: Iterable[Mapping]) -> list[dict]:
     """Return the verdicts of a run; see `analysis.verdicts.judge`."""
-    from analysis.verdicts import judge, synapse
+    from analysis.verdicts.experiments import judged
 
-    # on the bench a condition and a seed are dims of the experiment, not runs of their own
-    judged = synapse.judge if experiment == "synapse" else judge.evaluate
-    return judged(ds, [dict(c) for c in criteria])
+    return judged(experiment, ds, criteria)
 
 
 def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path) -> Path:

@@ -29,7 +29,7 @@ from circuits.runfiles import provenance
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve
 
-__all__ = ["check_run", "run_file", "simulated"]
+__all__ = ["check_jobs", "check_run", "execute", "folder_of", "run_file", "simulated"]
 
 
 def run_file(
@@ -89,8 +89,7 @@ def run_file(
         path, size=size, device=device, seeds=seeds, cycles=cycles, conditions=conditions,
         replicas=replicas, settings=settings,
     )  # fmt: skip
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs {jobs} is below 1")
+    check_jobs(jobs)
     device = DEVICES[run.device]
     if build_only and (run.experiment != "circuit" or device.build is None):
         compiled = [name for name, one in DEVICES.items() if one.build is not None]
@@ -98,43 +97,105 @@ def run_file(
             f"--build-only: a {run.experiment} run on device '{run.device}' compiles nothing;"
             f" valid: a circuit run on {', '.join(compiled)}"
         )
+    folder = folder_of(run, out)
+    build_only = build_only or (run.experiment == "circuit" and not device.is_here())
+    execute(
+        run, folder, jobs=jobs, fresh=fresh, replace=replace, build_only=build_only,
+        progress=progress,
+    )  # fmt: skip
+    return folder
+
+
+def check_jobs(jobs: int | None) -> None:
+    """Raise InputError if so many processes at a time cannot be."""
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs} is below 1")
+
+
+def folder_of(run: Run, out: Path | str | None) -> Path:
+    """Return the folder of a run: the one that is named, or one that is called by its hash."""
+    return store.run_folder(run.name, _identity(run), out)
+
+
+def _identity(run: Run) -> dict:
+    return store.identity(run.document, run.device, [c.name for c in run.conditions])
+
+
+def execute(
+    run: Run,
+    folder: Path | None,
+    *,
+    jobs: int | None = None,
+    fresh: bool = False,
+    replace: bool = False,
+    build_only: bool = False,
+    progress: Progress | None = None,
+) -> xr.Dataset | None:
+    """Check a run, run it and write its folder.
+
+    Parameters
+    ----------
+    run : Run
+    folder : path or None
+        None: write nothing, and keep nothing for a run that is cut short.
+    jobs, fresh, replace, build_only, progress
+        As of `run_file`.
+
+    Returns
+    -------
+    Dataset or None
+        What result.nc holds; None where nothing was run.
+
+    Raises
+    ------
+    InputError, DeviceError
+        As of `run_file`.
+    """
     check_run(run, jobs)
     progress = progress or Progress()
-    names = [c.name for c in run.conditions]
-    document = store.identity(run.document, run.device, names)
-    folder = store.run_folder(run.name, document, out)
-    if (earlier := store.check_replaced(folder, document, replace)) is not None:
+    if folder is None:
+        if run.experiment == "circuit" and not DEVICES[run.device].is_here():
+            raise InputError(f"{run.file}: device '{run.device}' is not here; pulvinar doctor says"
+                             " what is missing")  # fmt: skip
+        return simulated(run, jobs, progress, None)[0]
+    if (earlier := store.check_replaced(folder, _identity(run), replace)) is not None:
         progress.note(f"{run.name}: replaces the run of {earlier} in {folder}")
     begun = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance.commit(),
         "versions": provenance.versions(),
     }
-    clock = time.perf_counter()
     with store.reserved(folder):
-        if run.experiment == "circuit" and (build_only or not device.is_here()):
+        if build_only:
             _build_only(run, folder, progress, begun)
-            return folder
-        kept = checkpoint.checkpoint_folder(store.run_folder(run.name, document).name)
-        pieces = device.keeps_state and run.experiment == "circuit"
-        with checkpoint.held(kept, fresh=fresh) if pieces else nullcontext(False) as mine:
-            if run.experiment == "circuit" and (needs := needs_text(run, jobs)):
-                progress.note(needs)
-            if mine and (n := checkpoint.kept_pieces(kept)):
-                progress.note(
-                    f"{run.name}: continuing, with {n} pieces of the same run that was cut short"
-                    " (--fresh starts anew)"
-                )
-            ds, info = simulated(run, jobs, progress, kept if mine else None)
-            info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
-            described = _describe(run, begun | info)
-            with store.new_folder(folder) as partial:
-                store.write_dataset(partial / "result.nc", ds)
-                store.write_json(partial / "run.json", described)
+            return None
+        ds, described = _kept(run, folder, jobs, fresh, progress, begun)
         # what can be repeated comes when what cannot is on the disk
         progress.begin(f"{run.name}: analysis and report")
         judge_folder(folder, ds, described, run.criteria)
-    return folder
+    return ds
+
+
+def _kept(run: Run, folder: Path, jobs, fresh: bool, progress: Progress, begun: Mapping):
+    """Run and write the result; return it with what run.json says. It goes on where it can."""
+    clock = time.perf_counter()
+    kept = checkpoint.checkpoint_folder(folder_of(run, None).name)
+    pieces = DEVICES[run.device].keeps_state and run.experiment == "circuit"
+    with checkpoint.held(kept, fresh=fresh) if pieces else nullcontext(False) as mine:
+        if run.experiment == "circuit" and (needs := needs_text(run, jobs)):
+            progress.note(needs)
+        if mine and (n := checkpoint.kept_pieces(kept)):
+            progress.note(
+                f"{run.name}: continuing, with {n} pieces of the same run that was cut short"
+                " (--fresh starts anew)"
+            )
+        ds, info = simulated(run, jobs, progress, kept if mine else None)
+        info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
+        described = _describe(run, begun | info)
+        with store.new_folder(folder) as partial:
+            store.write_dataset(partial / "result.nc", ds)
+            store.write_json(partial / "run.json", described)
+    return ds, described
 
 
 def check_run(run: Run, jobs: int | None) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cells import checked
 from cells.parameters import InputError, nearest
 
-__all__ = ["criteria_of", "measurable"]
+__all__ = ["criteria_of"]
 
 _CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast",
               "min", "max", "margin", "family", "unit")  # fmt: skip
@@ -76,22 +76,3 @@ def _check_comparison(entry: Mapping, bounded: bool, here: str) -> None:
     for key in ("contrast", "margin"):
         if key in entry and "reference" not in entry:
             raise InputError(f"{here}: '{key}' needs a 'reference'")
-
-
-def measurable(criteria: Iterable[Mapping], conditions: Sequence[str], first: str) -> tuple:
-    """Return the criteria that can be judged where only some conditions were run.
-
-    Parameters
-    ----------
-    criteria : iterable of mapping
-    conditions : sequence of str
-        That were run.
-    first : str
-        First condition of the run file, which a criterion without ``condition`` means.
-    """
-    have = {"*", *conditions}
-    return tuple(
-        c
-        for c in criteria
-        if (c.get("condition") or first) in have and (c.get("reference") or "*") in have
-    )

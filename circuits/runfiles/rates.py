@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from analysis.data.criteria import measurable
 from cells import checked
 from cells.parameters import InputError
 from circuits.rates.experiments.kinds import KINDS
 from circuits.rates.frameworks import framework
-from circuits.runfiles.criteria import criteria_of, measurable
+from circuits.runfiles.criteria import criteria_of
 from circuits.runfiles.model import Cycle, Run
 
 __all__ = ["RateCondition", "resolve_rate"]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from analysis.data.criteria import measurable
 from cells import checked
 from cells.parameters import InputError
-from circuits.anatomy.folder import find_anatomy
+from circuits.anatomy.folder import ROWS, find_anatomy
 from circuits.anatomy.tables import load_circuit, sizes_of
 from circuits.engine.devices import DEVICES
 from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
 from circuits.runfiles.catalogue import find_run, read_run
 from circuits.runfiles.conditions import condition_names, conditions_of, learns
-from circuits.runfiles.criteria import criteria_of, measurable
+from circuits.runfiles.criteria import criteria_of
 from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.files import used_files
 from circuits.runfiles.model import Cycle, Run
 from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
 
-__all__ = ["resolve"]
+__all__ = ["resolve", "resolve_document"]
 
 EXPERIMENTS = ("circuit", "rate", "synapse")
 
@@ -63,6 +66,44 @@ def resolve(
     """
     path = find_run(path)
     document = apply_settings(read_run(path), settings)
+    return resolve_document(
+        document, path, size=size, device=device, seeds=seeds, cycles=cycles,
+        conditions=conditions, replicas=replicas,
+    )  # fmt: skip
+
+
+def resolve_document(
+    said: Mapping,
+    path: Path,
+    *,
+    size: str | None = None,
+    device: str | None = None,
+    seeds: Sequence[int] | str | None = None,
+    cycles: int | None = None,
+    conditions: Sequence[str] | None = None,
+    replicas: int | None = None,
+) -> Run:
+    """Check all of what a run file says; see `resolve`.
+
+    Parameters
+    ----------
+    said : mapping
+        What the file says; it stays as it is.
+    path : path
+        Of the file, which need not be there: messages begin with its name, and what it names lies
+        beside it.
+    size, device, seeds, cycles, conditions, replicas
+        As of `resolve`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+    """
+    document = copy.deepcopy(dict(said))
     begin = f"{path.name}:"
     experiment = document.get("experiment", "circuit")
     checked.one_of(experiment, EXPERIMENTS, begin, "experiment")
@@ -98,10 +139,12 @@ def _resolve_circuit(document, path: Path, cycles, conditions) -> Run:
     given, blocks = _counted(document, cycles, begin)
     for key in ("claim", "source"):
         checked.text(document[key], f"{begin} {key}")
+    added = _added(document, begin)
     anatomy, sizes = _anatomy(document["anatomy"], path, begin)
     document["size"] = checked.one_of(
         document.get("size", sizes[0]), sizes, f"{begin} size", "size"
     )
+    _check_added(document["size"], anatomy, added)
     checked.one_of(document["device"], DEVICES, f"{begin} device", "device")
     if not checked.number(document["scale"], f"{begin} scale") > 0:
         raise InputError(f"{begin} scale: {document['scale']} is not above 0")
@@ -112,7 +155,7 @@ def _resolve_circuit(document, path: Path, cycles, conditions) -> Run:
         blocks = {"all": cycle.count}
     common = Common(
         begin, path.parent, anatomy, document["size"], float(document["scale"]), document["seeds"],
-        cycle, blocks, tuple(conditions or ()),
+        cycle, blocks, tuple(conditions or ()), added,
     )  # fmt: skip
     resolved = conditions_of(document, common, given)
     if files := used_files(resolved, anatomy):
@@ -140,6 +183,23 @@ def _counted(document, cycles, begin: str) -> tuple[dict, dict]:
     if cycles is not None and isinstance(document["cycle"], dict):
         document["cycle"]["count"] = cycles
     return given, blocks
+
+
+def _added(document: Mapping, begin: str) -> tuple[str, str] | None:
+    """Return the rows that the file adds to its anatomy, and how messages about them begin."""
+    rows = {key: document[key] for key in ROWS if key in document}
+    return (json.dumps(rows, default=str), begin.removesuffix(":")) if rows else None
+
+
+def _check_added(size: str, anatomy: Path, added: tuple[str, str] | None) -> None:
+    """Raise, in words of the run file, if its rows do not fit the anatomy."""
+    if added is None:
+        return
+    try:
+        load_circuit(size, anatomy=anatomy, added=added)
+    except InputError as error:
+        text = str(error).removeprefix("projections.toml: ").removeprefix(f"{added[1]}: ")
+        raise InputError(f"{added[1]}: {text}") from None
 
 
 def _anatomy(name, path: Path, begin: str) -> tuple[Path, tuple[str, ...]]:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cells.parameters import InputError
-from circuits.anatomy.folder import DEFAULT
+from circuits.anatomy.folder import DEFAULT, ROWS
 from circuits.plasticity.learning import Learning
 from circuits.runfiles.model import Cycle
 from circuits.stimuli.stimulus import Stimulus
 
-__all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merged"]
+__all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merge", "merged"]
 
 # what a run file says once, and what a condition may say again for itself
 ONCE = ("experiment", "name", "claim", "source", "anatomy", "size", "scale", "seeds", "device",
-        "replicas", "cycle", "condition", "criteria", "extensions", "prediction")  # fmt: skip
+        "replicas", "cycle", "condition", "criteria", "extensions", "prediction",
+        *ROWS)  # fmt: skip
 AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
          "lesions", "plasticity", "blocks", "pacing", "manipulation")  # fmt: skip
 
@@ -43,6 +44,9 @@ class Common:
         Cycles of each block.
     wanted : tuple of str
         Names of the conditions to run; empty: all.
+    added : (str, str) or None
+        Rows that the file adds to the anatomy, as `circuits.anatomy.tables.load_circuit` takes
+        them.
     """
 
     begin: str
@@ -54,6 +58,7 @@ class Common:
     cycle: Cycle
     blocks: Mapping[str, int]
     wanted: tuple[str, ...] = ()
+    added: tuple[str, str] | None = None
 
     def wants(self, condition: str) -> bool:
         """Tell if a condition is to be run."""
@@ -95,17 +100,18 @@ def apply_settings(document: Mapping, settings: Iterable[str]) -> dict:
                 change = tomllib.loads(f'{key} = "{quoted}"')
             except tomllib.TOMLDecodeError:
                 raise InputError(f"--set {setting}: '{key.strip()}' is no dotted key") from None
-        _merge(result, change, f"--set {setting}")
+        merge(result, change, f"--set {setting}")
     return result
 
 
-def _merge(into: dict, change: Mapping, where: str) -> None:
+def merge(into: dict, change: Mapping, where: str) -> None:
+    """Put what a table says into another one; tables within are merged too."""
     for key, value in change.items():
         if isinstance(value, Mapping):
             inner = into.setdefault(key, {})
             if not isinstance(inner, dict):
                 raise InputError(f"{where}: '{key}' is no table")
-            _merge(inner, value, where)
+            merge(inner, value, where)
         else:
             into[key] = value
 
@@ -177,5 +183,5 @@ def merged(base: Mapping, own: Mapping, where: str) -> dict:
         elif key == "lesions" or not isinstance(own[key], Mapping):
             settings[key] = own[key]
         elif isinstance(settings[key], dict):
-            _merge(settings[key], own[key], where)
+            merge(settings[key], own[key], where)
     return settings

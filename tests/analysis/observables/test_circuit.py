@@ -215,8 +215,9 @@ def test_an_observable_of_every_run_is_that_of_each(many):
     for condition in ("intact", "no pacing"):
         for seed in (1, 2):
             run = schema.select(many, condition=condition, seed=seed)
-            got = float(values.sel(condition=condition, seed=str(seed)))
+            got = float(values.sel(condition=condition, seed=seed))
             assert got == value(run, "burst_vector_strength")
+    assert (values - many["rate"].mean(("cycle", "phase", "neuron"))).sizes == values.sizes
 
 
 def test_many_observables_take_every_run_out_once(many, monkeypatch):

@@ -1,0 +1,1 @@
+"""The Python API: a circuit as an object, and running it; `circuits.load`, `circuits.run`."""
