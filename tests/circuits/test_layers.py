@@ -21,7 +21,7 @@ CIRCUITS = {
         "cells", "circuits.plasticity.rules", "circuits.plasticity.detailed",
     },
     "circuits.plasticity": {"cells", "circuits.anatomy", "circuits.plasticity.rules"},
-    "circuits.manipulations": {"cells", "circuits.anatomy"},
+    "circuits.manipulations": {"cells", "circuits.synapses", "circuits.anatomy"},
     "circuits.engine": {
         "cells", "circuits.synapses", "circuits.anatomy", "circuits.manipulations",
         "circuits.plasticity",
