@@ -8,7 +8,7 @@ export MPLBACKEND ?= Agg
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test test-all coverage lint replicate predictions bench cuda-build clean
+.PHONY: help .venv run test test-all coverage lint replicate predictions bench docs cuda-build clean
 
 help:
 	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
@@ -20,6 +20,7 @@ help:
 	@echo "make predictions every prediction of runs/predictions/; verdicts go to runs/results/predictions/"
 	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, alone on"
 	@echo "                 the machine; writes runs/results/bench/"
+	@echo "make docs        the documentation: docs/_build/html/index.html"
 	@echo "make cuda-build  install brian2cuda and cuRAND, generate and compile the CUDA project (no GPU needed)"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
 
@@ -80,6 +81,11 @@ bench: $(STAMP)
 	@$(MAKE) --no-print-directory .venv/.bench
 	$(BIN)/python -m tests.bench
 
+# Without network; a warning fails.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 .venv/.cuda: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,cuda]'
 	@touch $@
@@ -90,5 +96,5 @@ cuda-build: .venv/.cuda
 	@$(BIN)/python -c 'import json; b = json.load(open("runs/out/cuda_build/run.json"))["built"][0]; del b["program"]; json.dump(b, open("runs/results/cuda_build/build.json", "w"), indent=2)'
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* *.egg-info
+	rm -rf .venv build dist docs/_build docs/generated docs/reference docs/notebooks .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,13 +21,13 @@ _CELLS = ("neuron", "node_ids", "cell", "unit")
 def read_spikes(path: Path | str, population: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read spike trains; the suffix of the file tells how.
 
-    ==================  ========================================================================
-    ``.nwb``            table ``units``; a population is one of its column ``population``
+    ====================  ======================================================================
+    ``.nwb``              table ``units``; a population is one of its column ``population``
     ``.h5``, ``.sonata``  spikes of SONATA
-    ``.csv``            columns ``time_s`` or ``time_ms`` (``timestamps``: ms, ``time``: s) and
-                        ``neuron``, ``node_ids``, ``cell`` or ``unit``; also ``population``
-    others              whatever neo reads: its first segment; annotation ``population``
-    ==================  ========================================================================
+    ``.csv``              columns ``time_s`` or ``time_ms`` (``timestamps``: ms, ``time``: s) and
+                          ``neuron``, ``node_ids``, ``cell`` or ``unit``; also ``population``
+    others                whatever neo reads: its first segment; annotation ``population``
+    ====================  ======================================================================
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ phase, which is the prediction, and p_j in the plus phase, which is the outcome.
 Its gradient with respect to weights comes from backpropagation (Rumelhart et al. 1986,
 doi:10.1038/323533a0): with the drive u_j = sum_i s w_ij x_i and the response m_j = f(u_j),
 
-    - dE/dw_ij = sum over cycles of s delta_j x_i,
+    -dE/dw_ij  = sum over cycles of s delta_j x_i,
     delta_j    = f'(u_j) * (p_j - m_j)                          for a relay cell,
     delta_B    = f'(u_B) * sum over A of s w_AB delta_A         for a cell B further up.
 

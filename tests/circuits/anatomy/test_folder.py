@@ -33,11 +33,11 @@ def test_a_third_area_is_a_step(third_area):
     assert small.population("TRC2").area == "second nucleus"
 
 
-def test_the_example_of_the_readme_is_an_anatomy(tmp_path):
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    (example,) = re.findall(r"```toml\n(# my_areas/areas.toml.*?)```", readme, re.DOTALL)
+def test_the_example_of_the_page_is_an_anatomy(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "anatomy.md").read_text()
+    (example,) = re.findall(r"```toml\n(# my_areas/areas.toml.*?)```", page, re.DOTALL)
     (tmp_path / "areas.toml").write_text(example)
-    (sizes,) = re.findall(r"```toml\n(# my_areas/sizes.toml.*?)```", readme, re.DOTALL)
+    (sizes,) = re.findall(r"```toml\n(# my_areas/sizes.toml.*?)```", page, re.DOTALL)
     (tmp_path / "sizes.toml").write_text(sizes)
     circuit = load_circuit("small", anatomy=tmp_path)
     assert [loop.name for loop in circuit.loops] == ["TRC", "TRC2"]
