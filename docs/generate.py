@@ -25,7 +25,10 @@ from circuits.manipulations import VERBS
 ROOT = Path(__file__).parents[1]
 _API = {
     "The circuit": ("circuits", "circuits.sweeps.sweep"),
-    "Results": ("analysis.accessor", "analysis.data.schema", "analysis.exports", "analysis.observables.registry"),
+    "Results": (
+        "analysis.accessor.dataset", "analysis.data.schema", "analysis.exports",
+        "analysis.observables.registry",
+    ),
     "Measures": (
         "analysis.measures.theta", "analysis.measures.patterns", "analysis.measures.spikes",
         "analysis.measures.spectra", "analysis.measures.scores", "analysis.measures.weights",

@@ -48,6 +48,7 @@ _TOP = {
     "pacing": "table: rhythm of theta afferents and matrix thalamus, see below",
     "manipulation": "list of rows, see below",
     "population": "tables `[[population]]`: rows added to those of the anatomy",
+    "loop": "tables `[[loop]]`: prediction loops added to those of the anatomy",
     "projection": "tables `[[projection]]`: rows added to those of the anatomy",
 }
 _POPULATION = {

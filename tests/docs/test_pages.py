@@ -1,5 +1,6 @@
 """Every block of code of the pages: run files resolve, commands parse, Python runs."""
 
+import importlib
 import os
 import re
 import runpy
@@ -7,13 +8,17 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from analysis.observables import OBSERVABLES
 from circuits.cli import main
-from circuits.runfiles import catalogue
+from circuits.manipulations import VERBS
+from circuits.runfiles import catalogue, settings
 from circuits.runfiles.resolve import resolve
+from circuits.stimuli.stimulus import Stimulus
 
 ROOT = Path(__file__).parents[2]
 STORED = ROOT / "tests" / "stored" / "schemas" / "3"
@@ -112,3 +117,28 @@ def test_no_page_is_left_out_of_the_contents():
                 told |= {(page.parent / name).with_suffix(".md") for name in block.split()}
     left = [p for p in pages() if p.parent != ROOT and p not in told and p.stem != "index"]
     assert left == []
+
+
+@pytest.fixture
+def generate(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    return importlib.import_module("generate")
+
+
+def test_the_reference_has_a_meaning_for_every_key(generate):
+    text = generate._run_file()
+    for key in (*settings.ONCE, *settings.AGAIN, *(f.name for f in fields(Stimulus))):
+        (row,) = set(re.findall(rf"^\| `{key}` \| .*? \| (.*) \|$", text, re.MULTILINE)[:1])
+        assert len(row) > 3, key
+    assert all(f"`{name}`" in generate._observables() for name in OBSERVABLES)
+    assert all(f"`{name}`" in generate._manipulations() for name in VERBS)
+    assert "doi:10.1152/jn.1996.76.3.2049" in generate._parameters()
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ROOT / "docs", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    for page in ("index", "reference/mechanisms/current_I_T", "reference/api", "howto/runfile"):
+        assert (tmp_path / f"{page}.html").is_file()
