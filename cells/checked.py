@@ -5,6 +5,8 @@ In all of these, ``where`` names the file and the key for the message of the `In
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ __all__ = [
     "quantity",
     "seeds",
     "table",
+    "takes",
     "text",
     "whole",
     "within",
@@ -134,10 +137,43 @@ def within(value: Quantity, where: str) -> Quantity:
 def physical(value, unit, where: str) -> Quantity:
     """Return quantities that have the dimension of a unit and are finite."""
     if not isinstance(value, Quantity) or not have_same_dimensions(value, unit):
-        raise InputError(f"{where}: {value!r} has not the dimension {get_dimensions(unit)}")
+        bare = not isinstance(value, Quantity) or value.dim.is_dimensionless
+        hint = f"; a number needs its unit, such as {unit!r}" if bare else ""
+        raise InputError(f"{where}: {value!r} has not the dimension {get_dimensions(unit)}{hint}")
     if not np.isfinite(np.asarray(value)).all():
         raise InputError(f"{where}: {value!r} is not finite")
     return value
+
+
+def takes(**units):
+    """Have a function refuse arguments that are not finite quantities of these units.
+
+    Parameters
+    ----------
+    **units : Quantity
+        Of arguments by name, as ``duration=second``; None is left to the function.
+
+    Returns
+    -------
+    callable
+        A decorator. What it decorates raises `InputError` in one line, with the name of the
+        argument.
+    """
+
+    def decorate(function):
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            for name, unit in units.items():
+                if given.get(name) is not None:
+                    physical(given[name], unit, name)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
 
 
 def milliseconds(value, where: str) -> float:

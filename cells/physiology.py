@@ -32,7 +32,7 @@ from brian2 import (
 )
 from scipy.optimize import brentq, curve_fit
 
-from cells.checked import physical
+from cells.checked import physical, takes
 from cells.integration import METHODS
 from cells.models import CELL_CLASSES, CellClass, steady_state
 from cells.parameters import MARKS, InputError, nearest, parse_unit
@@ -65,6 +65,7 @@ _TONIC = np.arange(25.0, 226.0, 25.0) * pA
 _LOW = np.arange(5.0, 301.0, 5.0) * pA
 
 
+@takes(low=volt, high=volt)
 def resting_potential(cell: CellClass, low: Quantity = -95 * mV, high: Quantity = -50 * mV):
     """Return the resting potential of the isopotential cell: the most negative stable root of I(V).
 
@@ -111,6 +112,7 @@ class Clamp:
     spikes: tuple
 
 
+@takes(amplitudes=amp, duration=second, start=second, stop=second, dt=second)
 def current_step(
     amplitudes,
     *,
@@ -133,15 +135,14 @@ def current_step(
     -------
     Quantity [amp], shape (bin, cell)
     """
-    duration = physical(duration, second, "duration")
-    stop = duration if stop is None else physical(stop, second, "stop")
-    physical(start, second, "start")
+    stop = duration if stop is None else stop
     now = np.arange(round(float(duration / dt)) + 1) * float(dt)
     on = (now >= float(start) - 1e-12) & (now < float(stop) - 1e-12)
-    amplitudes = np.atleast_1d(np.asarray(physical(amplitudes, amp, "amplitudes")))
+    amplitudes = np.atleast_1d(np.asarray(amplitudes))
     return Quantity(on[:, None] * amplitudes[None, :], dim=amp.dim)
 
 
+@takes(currents=amp, duration=second, start=second, stop=second, hold=volt, dt=second)
 @own_preferences()
 def current_clamp(
     cell: CellClass,
@@ -182,8 +183,8 @@ def current_clamp(
         Whether to keep the potential.
     target : str
         Brian2 code generation target.
-    **parameters : array-like or Quantity
-        Other values for parameters of the model, scalar or one per copy (SI or Quantity).
+    **parameters : Quantity
+        Other values for parameters of the model, scalar or one per copy; 0 needs no unit.
 
     Returns
     -------
@@ -206,9 +207,8 @@ def current_clamp(
         raise InputError(
             f"{cell.name}: no compartment '{compartment}'{nearest(compartment, parts)}"
         )
-    dt = METHODS[method].dt_ms * ms if dt is None else physical(dt, second, "dt")
-    currents = physical(currents, amp, "currents")
-    if not physical(duration, second, "duration") > 0 * ms:
+    dt = METHODS[method].dt_ms * ms if dt is None else dt
+    if not duration > 0 * ms:
         raise InputError(f"duration: {duration} is not above 0")
     if currents.ndim == 1:
         currents = current_step(currents, duration=duration, start=start, stop=stop, dt=dt)
@@ -234,9 +234,10 @@ def current_clamp(
         setattr(group, name, quantity)
     for name, value in parameters.items():
         known = cell.parameters[name]
-        given = value if isinstance(value, Quantity) else Quantity(value, dim=known.dim)
+        # nothing is nothing in any unit
+        given = value if np.any(np.asarray(value)) else Quantity(value, dim=known.dim)
         setattr(group, name, physical(given, known, f"{cell.name} {name}"))
-    rest = resting_potential(cell) if hold is None else physical(hold, volt, "hold")
+    rest = resting_potential(cell) if hold is None else hold
     steady = steady_state(cell, np.asarray(rest))
     ionic = steady.pop("current")
     if hold is not None:
@@ -271,6 +272,7 @@ def _seconds(times, start=None, stop=None) -> np.ndarray:
     return times[(times >= low) & (times < high)]
 
 
+@takes(currents=amp, duration=second, settle=second)
 def f_i_curve(
     cell: CellClass,
     currents: Quantity,
@@ -332,6 +334,7 @@ def _deflection(time, voltage, start, stop) -> tuple[float, float, np.ndarray, n
     return voltage[before].mean(), voltage[tail].mean(), time[during] - start, voltage[during]
 
 
+@takes(current=amp, duration=second)
 def input_resistance(
     cell: CellClass,
     current: Quantity = -20 * pA,
@@ -379,6 +382,7 @@ def _exponential(time: np.ndarray, course: np.ndarray) -> float:
     return float(tau)
 
 
+@takes(current=amp, duration=second)
 def membrane_time_constant(
     cell: CellClass,
     current: Quantity = -20 * pA,
@@ -417,6 +421,7 @@ def _sag(time, voltage, start, stop) -> float:
     return float((course.min() - base) / (steady - base))
 
 
+@takes(current=amp, duration=second)
 def sag_ratio(
     cell: CellClass,
     current: Quantity = -100 * pA,
@@ -447,6 +452,7 @@ def sag_ratio(
     return _sag(np.asarray(clamp.time), np.asarray(clamp.voltage)[0], float(start), float(stop))
 
 
+@takes(hold=volt, currents=amp, duration=second)
 def tonic_mode(
     cell: CellClass,
     hold: Quantity = -55 * mV,
@@ -493,6 +499,7 @@ def tonic_mode(
     }
 
 
+@takes(holds=volt, currents=amp, duration=second, max_interval=second)
 def low_threshold_spikes(
     cell: CellClass,
     holds: Quantity,
@@ -526,10 +533,10 @@ def low_threshold_spikes(
     """
     holds, currents = np.atleast_1d(np.asarray(holds)), np.asarray(currents)
     n, m = len(holds), len(currents)
-    g_Na = float(cell.parameters["g_Na"])
+    g_Na = np.repeat([0.0, 1.0], n * m) * cell.parameters["g_Na"]
     clamp = current_clamp(
         cell, np.tile(currents, 2 * n) * amp, duration=duration,
-        hold=np.tile(np.repeat(holds, m), 2) * volt, g_Na=np.repeat([0.0, g_Na], n * m), **options,
+        hold=np.tile(np.repeat(holds, m), 2) * volt, g_Na=g_Na, **options,
     )  # fmt: skip
     peak = np.asarray(clamp.voltage)[: n * m].max(axis=1).reshape(n, m) * 1e3
     spikes = np.array([
@@ -540,6 +547,7 @@ def low_threshold_spikes(
     return {"jump": np.diff(peak, axis=1).max(axis=1), "burst_spikes": np.array(median)}
 
 
+@takes(resolution=amp, largest=amp, duration=second)
 def rheobase(
     cell: CellClass,
     *,
@@ -576,6 +584,7 @@ def rheobase(
     return currents[firing[0]]
 
 
+@takes(current=amp, hold=second, window=second, max_interval=second)
 def rebound(
     cell: CellClass,
     current: Quantity = -150 * pA,
@@ -631,6 +640,7 @@ def _rebound(train, release, window, max_interval) -> dict[str, Quantity | int]:
     }
 
 
+@takes(spike_times=second, start=second, stop=second, max_interval=second)
 def burst_statistics(
     spike_times: Quantity,
     *,
@@ -678,6 +688,7 @@ def burst_statistics(
     }
 
 
+@takes(time=second, voltage=volt, start=second, stop=second)
 def features(
     time: Quantity,
     voltage: Quantity,

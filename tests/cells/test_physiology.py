@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import ms, mV, pA, second
+from brian2 import cmetre, metre, ms, mV, nS, pA, second, siemens
 
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
@@ -10,6 +10,7 @@ from cells.physiology import (
     burst_statistics,
     card,
     current_clamp,
+    current_step,
     f_i_curve,
     features,
     input_resistance,
@@ -17,6 +18,7 @@ from cells.physiology import (
     measure,
     membrane_time_constant,
     rebound,
+    resting_potential,
     rheobase,
     sag_ratio,
     targets,
@@ -150,13 +152,13 @@ def test_bursts_of_a_made_up_train():
 def burster():
     """L5IB at 450 pA for 1.2 s: intact, without SK, without Ca, uncoupled, with half tau_Ca."""
     cell = cell_class("L5IB")
-    p = {name: float(quantity) for name, quantity in cell.parameters.items()}
+    p = cell.parameters
     names = ("intact", "no SK", "no Ca", "uncoupled", "fast Ca")
     changed = {
-        "g_SK_d": [p["g_SK_d"], 0.0, *[p["g_SK_d"]] * 3],
-        "g_Ca_d": [*[p["g_Ca_d"]] * 2, 0.0, *[p["g_Ca_d"]] * 2],
-        "g_c": [*[p["g_c"]] * 3, 5e-9, p["g_c"]],
-        "tau_Ca": [*[p["tau_Ca"]] * 4, p["tau_Ca"] / 2],
+        "g_SK_d": [1, 0, 1, 1, 1] * p["g_SK_d"],
+        "g_Ca_d": [1, 1, 0, 1, 1] * p["g_Ca_d"],
+        "g_c": [*[p["g_c"] / nS] * 3, 5, p["g_c"] / nS] * nS,
+        "tau_Ca": [1, 1, 1, 1, 0.5] * p["tau_Ca"],
     }
     clamp = current_clamp(cell, [450] * 5 * pA, duration=1.2 * second, record=False, **changed)
     return dict(zip(names, clamp.spikes, strict=True))
@@ -195,8 +197,8 @@ def test_relay_cell_is_silent_at_rest_and_rebounds_through_i_t():
     assert 2 <= found["burst_spikes"] <= 7
     assert float(found["largest_interval"]) <= 4e-3 and float(found["latency"]) < 0.1
     options = {"duration": 500 * ms, "start": 50 * ms, "stop": 350 * ms, "record": False}
-    g_T = float(cell.parameters["g_T"])
-    clamp = current_clamp(cell, [-150, -150, 0] * pA, g_T=[g_T, 0, g_T], **options)
+    g_T = [1, 0, 1] * cell.parameters["g_T"]
+    clamp = current_clamp(cell, [-150, -150, 0] * pA, g_T=g_T, **options)
     assert len(clamp.spikes[0]) == found["spikes"]
     assert len(clamp.spikes[1]) == 0 and len(clamp.spikes[2]) == 0
 
@@ -217,7 +219,7 @@ def test_a_relay_cell_has_a_tonic_mode_and_needs_i_t_for_its_low_threshold_spike
 @pytest.mark.parametrize(("name", "conductance"), [("TRN", "g_Ts"), ("SST", "g_T")])
 def test_rebound_needs_the_t_current(name, conductance):
     cell = cell_class(name)
-    copies = [float(cell.parameters[conductance]), 0.0]
+    copies = [1, 0] * cell.parameters[conductance]
     clamp = current_clamp(cell, [-100] * 2 * pA, duration=550 * ms, start=50 * ms, stop=400 * ms,
                           record=False, **{conductance: copies})  # fmt: skip
     intact, lesioned = (np.sum(np.asarray(train) > 0.4) for train in clamp.spikes)
@@ -228,7 +230,7 @@ def test_potassium_leak_sets_the_mode_of_the_relay_cell():
     """More leak: a lower rest, and the same current fires less."""
     cell = cell_class("TRC")
     clamp = current_clamp(cell, [250] * 3 * pA, duration=700 * ms, start=300 * ms,
-                          g_KL=np.array([1e-5, 2e-5, 3e-5]) * 1e4)  # fmt: skip
+                          g_KL=np.array([1e-5, 2e-5, 3e-5]) * siemens / cmetre**2)  # fmt: skip
     rest = np.asarray(clamp.voltage)[:, 2990]
     rates = [np.sum(np.asarray(train) > 0.3) for train in clamp.spikes]
     assert rest[0] > rest[1] > rest[2]
@@ -250,7 +252,8 @@ def test_measure_knows_every_published_quantity_without_a_run():
         ([0.3], {}, "currents: .* has not the dimension A"),
         ([300, np.nan] * pA, {}, "currents: .* is not finite"),
         ([300] * pA, {"g_T": 3 * mV}, "TRC g_T: .* has not the dimension m.-4"),
-        ([300] * pA, {"g_T": np.nan}, "TRC g_T: .* is not finite"),
+        ([300] * pA, {"g_T": np.nan * siemens / metre**2}, "TRC g_T: .* is not finite"),
+        ([300] * pA, {"g_T": 20.0}, "TRC g_T: 20.0 .* a number needs its unit"),
         ([300] * pA, {"stop": 3 * mV}, "stop: .* has not the dimension s"),
         ([300] * pA, {"dt": 0.1}, "dt: 0.1 has not the dimension s"),
         ([300] * pA, {"duration": 10}, "duration: 10 has not the dimension s"),
@@ -260,3 +263,26 @@ def test_measure_knows_every_published_quantity_without_a_run():
 def test_quantities_of_another_kind_are_refused(currents, options, words):
     with pytest.raises(InputError, match=words):
         current_clamp(cell_class("TRC"), currents, **{"duration": 10 * ms} | options)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda c: resting_potential(c, low=-95), "low: -95 .* a number needs its unit"),
+        (lambda c: current_step([1] * pA, duration=1 * ms, dt=0.1), "dt: 0.1"),
+        (lambda c: f_i_curve(c, [300]), "currents: .*300.* a number needs its unit"),
+        (lambda c: input_resistance(c, -20), "current: -20"),
+        (lambda c: membrane_time_constant(c, duration=150), "duration: 150"),
+        (lambda c: sag_ratio(c, np.nan * pA), "current: .* is not finite"),
+        (lambda c: tonic_mode(c, hold=-55 * ms), "hold: .* has not the dimension"),
+        (lambda c: low_threshold_spikes(c, [-75]), "holds: .*-75"),
+        (lambda c: rheobase(c, largest=800 * mV), "largest: .* has not the dimension A"),
+        (lambda c: rebound(c, window=300), "window: 300"),
+        (lambda c: burst_statistics([0.1, 0.2]), "spike_times: .* a number needs its unit"),
+        (lambda c: features([0] * ms, [0], [], start=0 * ms, stop=1 * ms), "voltage: .*0"),
+    ],
+)  # fmt: skip
+def test_every_protocol_asks_for_units(call, words):
+    with pytest.raises(InputError, match=words) as told:
+        call(cell_class("TRC"))
+    assert "\n" not in str(told.value)
