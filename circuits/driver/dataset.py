@@ -59,6 +59,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
         rate[at], stimulus[at] = segment(t, n, n_neuron, cycle), result.drive
     dims = ("condition", "seed", "cycle")
     variables, coordinates = _learning_variables(run, results)
+    recorded, recorded_at = _recorded(results, shape)
 
     def of_cells(key):
         return "neuron", np.array([str(getattr(label[p], key)) for p in cells.population])
@@ -73,6 +74,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             ),
             **_shown(results, shape),
             **variables,
+            **recorded,
         },
         coords={
             "population": ("neuron", cells.population.astype(str)),
@@ -87,6 +89,7 @@ def to_dataset(run: Run, results: Sequence[Result]) -> xr.Dataset:
             "seed": ("seed", np.array(run.seeds, np.int64), {"units": "1"}),
             "condition": [c.name for c in run.conditions],
             **coordinates,
+            **recorded_at,
         },
         attrs={
             "name": run.name,
@@ -143,6 +146,19 @@ def _shown(results: Sequence[Result], shape: tuple[int, int]) -> dict:
         dims = ("condition", "seed", "cycle")
         found[name] = (dims, values.reshape(*shape, n_cycle), dict(model.attrs))
     return found
+
+
+def _recorded(results: Sequence[Result], shape: tuple[int, int]) -> tuple[dict, dict]:
+    """Return variables and coordinates of what was recorded; NaN, or -1, where a run has none."""
+    found: dict = {}
+    records = [result.records for result in results]
+    for name in dict.fromkeys(name for one in records for name in one.data_vars):
+        model = next(one[name] for one in records if name in one)
+        none = xr.full_like(model, np.nan if model.dtype.kind == "f" else -1).values
+        values = np.stack([one[name].values if name in one else none for one in records])
+        dims = ("condition", "seed", *model.dims)
+        found[name] = dims, values.reshape(*shape, *model.shape), model.attrs
+    return found, {name: one[name].variable for one in records for name in one.coords}
 
 
 def _synapses(run: Run) -> dict[str, str]:

@@ -9,12 +9,14 @@ import numpy as np
 import xarray as xr
 
 from analysis.data import schema
+from circuits.driver.courses import timeline_of
 from circuits.engine.arrays import Cells, cells_of, endpoints
 from circuits.engine.launch import Recording
 from circuits.engine.project import DeviceError
-from circuits.runfiles.model import Condition, Cycle
+from circuits.recordings import recorded
+from circuits.runfiles.model import BIN_MS, Condition, Cycle
 
-__all__ = ["Result", "keep_weights", "segment", "sorted_spikes"]
+__all__ = ["Result", "keep_records", "keep_weights", "segment", "sorted_spikes"]
 
 
 @dataclass
@@ -24,7 +26,7 @@ class Result:
     Attributes
     ----------
     recording : Recording
-        Without its weights.
+        Without its weights and traces.
     drive : (cycle, channel) array, Hz
         Mean rate of the relay cells in the plus phase.
     shown : Dataset
@@ -35,6 +37,8 @@ class Result:
     weights : dict of str to (source, target, weight)
         By projection that learns: numbers of the cells (synapse,), and the weights at the start
         and at the end of each block, (snapshot, synapse).
+    records : Dataset
+        What was recorded over time, as `circuits.recordings.recorded` gives it.
     dw : (loop, cycle, channel) array or None
         Mean weight change onto the relay cells of a loop at the channel, each synapse weighted by
         the spikes of its source in the cycle.
@@ -45,6 +49,7 @@ class Result:
     shown: xr.Dataset = field(default_factory=xr.Dataset)
     path: dict = field(default_factory=dict)
     weights: dict = field(default_factory=dict)
+    records: xr.Dataset = field(default_factory=xr.Dataset)
     dw: np.ndarray | None = None
 
 
@@ -77,6 +82,16 @@ def sorted_spikes(recording: Recording, cells: Cells) -> tuple[np.ndarray, np.nd
     t, n = np.concatenate(times), np.concatenate(numbers).astype(np.int32)
     order = np.lexsort((n, t))
     return t[order], n[order]
+
+
+def keep_records(result: Result, condition: Condition, cycle: Cycle, arrays: Mapping) -> None:
+    """Take what was recorded over time out of the recording."""
+    traces, result.recording.traces = result.recording.traces, {}
+    if condition.records:
+        result.records = recorded(
+            condition.records, condition.spec, condition.plan, arrays, traces,
+            timeline_of(condition, cycle), BIN_MS * 1e-3,
+        )  # fmt: skip
 
 
 def keep_weights(result: Result, condition: Condition, cycle: Cycle, arrays: Mapping) -> None:

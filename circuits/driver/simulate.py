@@ -16,7 +16,7 @@ from circuits.driver.processes import run_jobs
 from circuits.driver.programs import build_all, packs, program_of, programs_of
 from circuits.driver.progress import Progress
 from circuits.driver.restore import restore_rates
-from circuits.driver.results import Result, keep_weights
+from circuits.driver.results import Result, keep_records, keep_weights
 from circuits.engine.devices import DEVICES, run_plan
 from circuits.engine.launch import Recording
 from circuits.engine.replicas import unpacked
@@ -185,6 +185,7 @@ def simulate_copies(
             result.path = {
                 key: analysed[key].values for key in ("jump", "direction", "predictable")
             }
+        keep_records(result, condition, cycle, own)
         if condition.plan.learns:
             keep_weights(result, condition, cycle, own)
         results.append(result)

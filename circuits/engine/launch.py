@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from circuits.engine.plan import Trace
 from circuits.engine.project import DeviceError
 
 __all__ = ["Recording"]
@@ -33,7 +34,8 @@ class Recording:
     spikes : dict of str to (index, time)
         Per group: int array and float array in seconds, in order of time, then index.
     traces : dict of str to dict of str to array
-        Per group: ``t`` (s), and each potential (V) as (cell, sample).
+        Per trace of the plan: ``t`` (s), and each variable (SI) as (cell, sample) or, summed, as
+        (copy, sample).
     weights : dict of str to (snapshot, synapse) array
         Per plastic Synapses: at the start of every interval, and at the end.
     wall : dict of str to float
@@ -51,6 +53,13 @@ def ordered(i, t) -> tuple[np.ndarray, np.ndarray]:
     i, t = np.asarray(i, dtype=np.int32), np.asarray(t, dtype=float)
     order = np.lexsort((i, t))
     return i[order], t[order]
+
+
+def arranged(trace: Trace, values: np.ndarray) -> np.ndarray:
+    """Return what a trace keeps of (sample, cell) values, as `Recording` has it."""
+    if not trace.summed:
+        return values.T
+    return np.abs(values).reshape(len(values), trace.copies, -1).sum(axis=-1).T
 
 
 def check_finite(name: str, values) -> None:
@@ -108,10 +117,11 @@ def launch(home: Path, plan, arrays, duration, progress, start=None, stop=None) 
             for name, files in description["spikes"].items()
         }
         traces = {}
-        for name, files in description["traces"].items():
+        for one in plan.traces:
+            files = description["traces"][one.name]
             t = read(files["t"])
-            traces[name] = {"t": t} | {
-                v: read(entry).reshape(len(t), -1).T for v, entry in files.items() if v != "t"
+            traces[one.name] = {"t": t} | {
+                v: arranged(one, read(files[v]).reshape(len(t), -1)) for v in one.variables
             }
         weights = {}
         for name, (noted, last) in description["weights"].items():

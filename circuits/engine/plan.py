@@ -25,7 +25,7 @@ from circuits.synapses.receptors import (
     Conductance,
 )
 
-__all__ = ["COPY", "INPUTS", "GroupPlan", "Plan", "SynapsePlan", "group_of", "replicated"]
+__all__ = ["COPY", "INPUTS", "GroupPlan", "Plan", "SynapsePlan", "Trace", "group_of", "replicated"]
 
 
 INPUTS = "inputs"
@@ -84,6 +84,23 @@ class SynapsePlan:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """Variables ``of`` a group or Synapses that are recorded every ``period_ms``.
+
+    ``indices`` are those of the recorded cells or synapses, in all ``copies`` of the circuit. Where
+    it is ``summed``, only the sum of the absolute values is kept, one for each copy.
+    """
+
+    name: str
+    of: str
+    variables: tuple[str, ...]
+    indices: tuple[int, ...]
+    period_ms: float
+    summed: bool = False
+    copies: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that generated code depends on; weights are noted every ``noted_ms``.
 
@@ -98,7 +115,7 @@ class Plan:
     bin_ms: float
     dt_ms: float
     method: str
-    traces: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+    traces: tuple[Trace, ...] = ()
     noted_ms: float = 0.0
     threads: int = 1
     columns: int = 0
@@ -176,7 +193,7 @@ def replicated(plan: Plan, copies: int) -> Plan:
     Returns
     -------
     Plan
-        With so many times the cells, synapses, channels and recorded cells: copies follow one
+        With so many times the cells, synapses, channels and what is recorded: copies follow one
         another in every group, and no synapse joins two of them.
     """
     asked = {INPUTS, *(s.target for s in plan.synapses if s.plastic)}
@@ -186,10 +203,14 @@ def replicated(plan: Plan, copies: int) -> Plan:
         if group.name in asked and f"\n{COPY} : " not in group.equations:
             made = replace(made, equations=f"{made.equations}\n{COPY} : integer (constant)")
         groups.append(made)
+    sizes = {part.name: part.n for part in (*plan.groups, *plan.synapses)}
     traces = tuple(
-        (name, tuple(c + k * plan.group(name).n for k in range(copies) for c in cells), *rest)
-        for name, cells, *rest in plan.traces
-    )
+        replace(
+            one, copies=copies,
+            indices=tuple(c + k * sizes[one.of] for k in range(copies) for c in one.indices),
+        )
+        for one in plan.traces
+    )  # fmt: skip
     synapses = (_of_copy(s, f"{COPY}_post", s.n * copies) for s in plan.synapses)
     return replace(
         plan, groups=tuple(groups), synapses=tuple(synapses), channels=plan.channels * copies,

@@ -55,7 +55,6 @@ def make_plan(
     bin_ms: float,
     method: str = "staggered",
     dt_ms: float | None = None,
-    traces: tuple = (),
     learning: Learning | None = None,
     noted_ms: float = 200.0,
     threads: int = 1,
@@ -74,8 +73,6 @@ def make_plan(
     method : {"staggered", "rk4", "exponential_euler"}
     dt_ms : float, optional
         Defaults to the step that goes with the method.
-    traces : tuple of (group, (cell index, ...), ...), optional
-        Cells whose somatic potential is recorded.
     learning : Learning, optional
         Default nothing learns.
     noted_ms : float
@@ -121,8 +118,8 @@ def make_plan(
         )
     plan = Plan(
         tuple(groups), tuple(synapses), spec.channels + spec.cues, bins, bin_ms, dt_ms, method,
-        tuple(traces), noted_ms if any(one.plastic for one in synapses) else 0.0, threads,
-        columns_of(columns) if varied else 0,
+        noted_ms=noted_ms if any(one.plastic for one in synapses) else 0.0, threads=threads,
+        columns=columns_of(columns) if varied else 0,
     )  # fmt: skip
     return replicated(plan, 1)
 

@@ -209,12 +209,13 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
         for s in plan.synapses
     ]
     spikes = {name: SpikeMonitor(g, name=f"spikes_{name}") for name, g in groups.items()}
+    every = groups | {s.name: made for s, made in zip(plan.synapses, synapses, strict=True)}
     traces = {
-        group: StateMonitor(
-            groups[group], plan.group(group).potentials, record=list(cells), clock=clocks[period],
-            name=f"traces_{group}",
+        one.name: StateMonitor(
+            every[one.of], list(one.variables), record=list(one.indices), name=one.name,
+            clock=clocks[one.period_ms], order=1,  # with the currents that are set for this step
         )
-        for group, cells, period in plan.traces
+        for one in plan.traces
     }  # fmt: skip
     weights = {
         s.name: StateMonitor(

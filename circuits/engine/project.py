@@ -97,8 +97,10 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
                 for name, monitor in program.spikes.items()
             },
             "traces": {
-                name: {k: result(monitor.variables[k]) for k in ("t", *plan.group(name).potentials)}
-                for name, monitor in program.traces.items()
+                one.name: {
+                    k: result(program.traces[one.name].variables[k]) for k in ("t", *one.variables)
+                }
+                for one in plan.traces
             },
             "weights": {
                 name: [result(monitor.variables["w"]), result(monitor.source.variables["w"])]

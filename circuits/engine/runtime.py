@@ -9,7 +9,7 @@ import numpy as np
 from brian2 import second
 
 from cells.preferences import own_preferences
-from circuits.engine.launch import Recording, check_finite, ordered
+from circuits.engine.launch import Recording, arranged, check_finite, ordered
 from circuits.engine.program import construct
 
 
@@ -33,13 +33,15 @@ def run_runtime(target, plan, arrays, duration, progress) -> Recording:
     spikes = {
         name: ordered(monitor.i, monitor.t / second) for name, monitor in program.spikes.items()
     }
+    monitors = program.traces
     traces = {
-        name: {
-            "t": np.asarray(monitor.t / second),
-            **{v: np.asarray(getattr(monitor, v)) for v in plan.group(name).potentials},
+        one.name: {
+            "t": np.asarray(monitors[one.name].t / second),
+            **{v: arranged(one, np.asarray(getattr(monitors[one.name], v)).T)
+               for v in one.variables},
         }
-        for name, monitor in program.traces.items()
-    }
+        for one in plan.traces
+    }  # fmt: skip
     weights = {
         name: np.vstack([np.asarray(monitor.w).T, np.asarray(monitor.source.w)])
         for name, monitor in program.weights.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cells import checked
 from cells.parameters import InputError
@@ -14,7 +14,7 @@ from circuits.runfiles.model import BIN_MS
 from circuits.runfiles.settings import Common
 from circuits.stimuli.stimulus import Stimulus
 
-__all__ = ["manipulated_circuit"]
+__all__ = ["manipulated_circuit", "when_of"]
 
 _ROW = ("what", "target", "value", "parameter", "positions", "share", "stimulus", "like", "seeds",
         "when")  # fmt: skip
@@ -97,7 +97,7 @@ def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipula
         what, checked.text(row["target"], f"{where} target"), value,
         checked.text(row.get("parameter", ""), f"{where} parameter"),
         _positions(row.get("positions"), spec, f"{where} positions"), share,
-        _when(row.get("when", {}), common, f"{where} when"), shown,
+        when_of(row.get("when", {}), common, f"{where} when"), shown,
         *(_tuning(row, common, where) if "like" in verb.takes else ("", ())),
     )  # fmt: skip
 
@@ -136,8 +136,14 @@ def _positions(value, spec: CircuitSpec, where: str) -> tuple[int, ...]:
     return found
 
 
-def _when(table, common: Common, where: str) -> When:
-    checked.keys(table, _WHEN, where)
+def when_of(table, common: Common, where: str, keys: Sequence[str] = _WHEN) -> When:
+    """Return when something is on, from a table ``when`` that may have these keys.
+
+    Raises
+    ------
+    InputError
+    """
+    checked.keys(table, keys, where)
     block = table.get("block", [])
     block = [block] if isinstance(block, str) else block
     if not isinstance(block, list):

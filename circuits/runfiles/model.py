@@ -11,6 +11,7 @@ from circuits.engine.plan import Plan
 from circuits.manipulations import Change
 from circuits.manipulations.model import Course
 from circuits.plasticity.learning import Learning
+from circuits.recordings import Record
 from circuits.runfiles.trained import Trained
 from circuits.stimuli.stimulus import Stimulus
 
@@ -122,6 +123,8 @@ class Condition:
         What its manipulations come to.
     like : Condition or None
         Whose mean rates a manipulation ``restore`` is after.
+    records : tuple of Record
+        What is recorded, in all conditions the same.
     """
 
     name: str
@@ -137,6 +140,7 @@ class Condition:
     pacing: tuple[float, bool] = (0.0, False)
     manipulated: Change | None = None
     like: Condition | None = None
+    records: tuple[Record, ...] = ()
 
     @property
     def restoring(self) -> tuple[Course, ...]:

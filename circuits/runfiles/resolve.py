@@ -20,6 +20,7 @@ from circuits.runfiles.criteria import criteria_of
 from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.files import used_files
 from circuits.runfiles.model import Cycle, Run
+from circuits.runfiles.records import recording, records_of
 from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
 
 __all__ = ["resolve", "resolve_document"]
@@ -157,7 +158,8 @@ def _resolve_circuit(document, path: Path, cycles, conditions) -> Run:
         begin, path.parent, anatomy, document["size"], float(document["scale"]), document["seeds"],
         cycle, blocks, tuple(conditions or ()), added,
     )  # fmt: skip
-    resolved = conditions_of(document, common, given)
+    records = records_of(document.get("record", []), common)
+    resolved = recording(conditions_of(document, common, given), records, begin)
     if files := used_files(resolved, anatomy):
         document["files"] = files
     names = [c.name for c in resolved]

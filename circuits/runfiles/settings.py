@@ -18,7 +18,7 @@ __all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merge", "me
 
 # what a run file says once, and what a condition may say again for itself
 ONCE = ("experiment", "name", "claim", "source", "anatomy", "size", "scale", "seeds", "device",
-        "replicas", "cycle", "condition", "criteria", "extensions", "prediction",
+        "replicas", "cycle", "condition", "criteria", "extensions", "prediction", "record",
         *ROWS)  # fmt: skip
 AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
          "lesions", "plasticity", "blocks", "pacing", "manipulation")  # fmt: skip
