@@ -14,6 +14,7 @@ __all__ = ["at_once", "check_memory", "needs_text"]
 
 _PROCESS = 3e8  # Python with all that a run imports
 _SYNAPSE, _SAMPLE = 150, 50  # bytes, with the copies that are made on the way
+_RECORDED = 32  # bytes of a recorded value: in the program, read, of all pieces, in the result
 # CPU seconds for a biological second at 0.1 ms, of a cell with 30 synapses, and for compiling a
 # program of the column; runs/results/bench
 _CELL, _COMPILE = 152e-6, 45.0
@@ -97,9 +98,14 @@ def _needs(run: Run, jobs: int | None) -> tuple[int, int, float]:
 
 
 def _program(run: Run, condition: Condition) -> float:
-    """Return the bytes of one copy: synapses, what is shown, and weights as they are noted."""
+    """Return the bytes of one copy: synapses, what is shown, weights and what else is noted."""
     plan = condition.plan
     plastic = sum(s.n for s in plan.synapses if s.plastic)
     shown = plan.bins * (plan.channels + plan.columns)
     weights = 16.0 * plastic * run.cycle.total
-    return _SYNAPSE * sum(s.n for s in plan.synapses) + _SAMPLE * shown + weights
+    recorded = sum(
+        len(one.indices) * len(one.variables) * run.cycle.duration * 1e3 / one.period_ms
+        for one in plan.traces
+    )
+    synapses = _SYNAPSE * sum(s.n for s in plan.synapses)
+    return synapses + _SAMPLE * shown + weights + _RECORDED * recorded

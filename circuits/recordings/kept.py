@@ -11,9 +11,9 @@ from circuits.anatomy.spec import CircuitSpec
 from circuits.engine.arrays import cells_of
 from circuits.engine.plan import Plan
 from circuits.manipulations.model import Timeline
-from circuits.recordings.model import Record
+from circuits.recordings.model import LFP, Record
 from circuits.recordings.quantities import owner
-from circuits.recordings.traces import chosen_of, trace_name, variables_of
+from circuits.recordings.traces import SUMMED, chosen_of, trace_name, variables_of
 
 __all__ = ["recorded"]
 
@@ -113,22 +113,23 @@ def _values(record, spec, plan, traces, during, dims) -> dict:
 
 def _sums(record, spec, plan, traces, during, dim) -> dict:
     """Return the summed currents, all targets and compartments together."""
-    found: dict = {}
+    sums = {receptor: np.zeros(len(during)) for receptor in SUMMED}
     done = set()
     for target in record.targets(spec):
-        trace = traces[trace_name(record, owner(spec, plan, target)[0])]
+        name = trace_name(record, owner(spec, plan, target)[0])
         for receptor, variables in variables_of(record, spec, plan, target).items():
             for v in variables:
-                name = f"record_{record.name}_{receptor}"
-                if (name, id(trace), v.name) in done:
-                    continue  # the sum is that of all populations of a group
-                done.add((name, id(trace), v.name))
-                if name not in found:
-                    told = {"long_name": f"sum of absolute {receptor} currents"}
-                    attributes = _attributes(record, v, f"LFP {receptor}", record.target) | told
-                    found[name] = dim, np.zeros(len(during)), attributes
-                found[name][1][:] += trace[v.name][0, during] / v.scale
-    return {name: (dim, values.astype(np.float32), a) for name, (dim, values, a) in found.items()}
+                if (name, v.name) not in done:  # the trace is of all populations of its group
+                    sums[receptor] += traces[name][v.name][0, during]
+                done.add((name, v.name))
+    return {
+        f"record_{record.name}_{receptor}": (
+            dim, (total * 1e9).astype(np.float32),
+            {"units": "nA", "long_name": f"sum of absolute {receptor} currents",
+             "record": record.name, "what": f"{LFP} {receptor}", "target": record.target},
+        )
+        for receptor, total in sums.items()
+    }  # fmt: skip
 
 
 def _cell_labels(record, spec, plan, arrays, prefix, dim) -> tuple[dict, dict]:

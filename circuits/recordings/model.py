@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Record:
     number: int | None = None
     chosen: tuple[int, ...] = ()
     interval: float = 1.0
-    when: When = When()
+    when: When = field(default_factory=When)
 
     @property
     def of_synapses(self) -> bool:

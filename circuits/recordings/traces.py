@@ -29,9 +29,7 @@ def variables_of(
     currents = {v.name: v for v in known.values() if v.name.startswith("I_")}
     return {
         receptor: tuple(
-            replace(v, unit="nA", scale=1e-9)
-            for name, v in currents.items()
-            if name in (f"I_{receptor}", f"I_{receptor}_d")
+            v for name, v in currents.items() if name in (f"I_{receptor}", f"I_{receptor}_d")
         )
         for receptor in SUMMED
     }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from brian2 import ms
 
 from cells import checked
-from cells.parameters import InputError, nearest
+from cells.parameters import InputError
 from circuits.recordings import LFP, Record, lacking, with_records
 from circuits.runfiles.manipulations import when_of
 from circuits.runfiles.model import Condition, Cycle
@@ -121,7 +121,11 @@ def recording(
             if abs(record.interval / dt - n) > 1e-6:
                 raise InputError(f"{where} interval: {record.interval:g} ms is no multiple of the"
                                  f" step; nearest valid: {n * dt:g} ms")  # fmt: skip
-    return tuple(
-        replace(c, records=tuple(records), plan=with_records(c.plan, c.spec, records))
-        for c in conditions
-    ) if records else tuple(conditions)
+    return (
+        tuple(
+            replace(c, records=tuple(records), plan=with_records(c.plan, c.spec, records))
+            for c in conditions
+        )
+        if records
+        else tuple(conditions)
+    )

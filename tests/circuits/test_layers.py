@@ -26,17 +26,22 @@ CIRCUITS = {
         "cells", "circuits.synapses", "circuits.anatomy", "circuits.manipulations",
         "circuits.plasticity",
     },
+    "circuits.recordings": {
+        "cells", "circuits.anatomy", "circuits.manipulations", "circuits.plasticity",
+        "circuits.engine",
+    },
     "circuits.rates": {"cells", "circuits.plasticity.rules", "circuits.plasticity.bench"},
     "circuits.rates.experiments": {"cells", "circuits.stimuli", "circuits.rates"},
     "circuits.runfiles": {
         "cells", "circuits.synapses", "circuits.stimuli", "circuits.anatomy",
         "circuits.manipulations", "circuits.plasticity", "circuits.plasticity.rules",
         "circuits.plasticity.bench", "circuits.rates", "circuits.rates.experiments",
-        "circuits.engine", "analysis.data",
+        "circuits.engine", "circuits.recordings", "analysis.data",
     },
     "circuits.driver": {
         "cells", "circuits.stimuli", "circuits.anatomy", "circuits.manipulations",
         "circuits.plasticity", "circuits.plasticity.bench", "circuits.engine", "circuits.runfiles",
+        "circuits.recordings",
         "circuits.rates.experiments", "analysis.data",
         "analysis.measures", "analysis.observables", "analysis.verdicts", "analysis.report",
     },

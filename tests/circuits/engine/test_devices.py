@@ -64,7 +64,6 @@ def test_numbers_of_a_run_do_not_change_the_program(spec, plan):
         {"dt_ms": 0.05},
         {"method": "rk4"},
         {"threads": 2},
-        {"traces": (("relay", (0,), 1.0),)},
     ],
 )
 def test_what_is_compiled_changes_the_program(spec, plan, change):

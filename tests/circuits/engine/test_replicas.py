@@ -1,5 +1,7 @@
 """Copies in one program: each is, bit for bit, the run that it would be alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from circuits.driver.programs import packs
 from circuits.driver.simulate import simulate, simulate_copies
 from circuits.engine import devices
 from circuits.engine.launch import Recording
-from circuits.engine.plan import replicated
+from circuits.engine.plan import Trace, replicated
 from circuits.engine.replicas import packed, unpacked
 from circuits.runfiles.resolve import resolve
 
@@ -58,12 +60,14 @@ def test_every_copy_is_the_run_alone(few_cells, runs, alone, chosen):
 
 
 def test_copies_have_cells_synapses_and_channels_of_their_own(few_cells):
-    plan = few_cells.plan(traces=(("relay", (0, 5), 1),))
+    trace = Trace("some", "relay", ("v",), (0, 5), 1.0)
+    plan = replace(few_cells.plan(), traces=(trace,))
     three = replicated(plan, 3)
     assert [g.n for g in three.groups] == [3 * g.n for g in plan.groups]
     assert [s.n for s in three.synapses] == [3 * s.n for s in plan.synapses]
     n = plan.group("relay").n
-    assert three.traces == (("relay", (0, 5, n, n + 5, 2 * n, 2 * n + 5), 1),)
+    assert three.traces[0].indices == (0, 5, n, n + 5, 2 * n, 2 * n + 5)
+    assert three.traces[0].copies == 3
     assert three.channels == 3 * plan.channels
     # nothing but sizes depends on the number of copies: the formulas are those of one
     assert [g.equations for g in three.groups] == [g.equations for g in plan.groups]
