@@ -65,7 +65,7 @@ def _record(row, name: str, common: Common, where: str) -> Record:
     number, chosen = _chosen(row.get(noun), what == (LFP,), f"{where} {noun}")
     return Record(
         name, target, what, number, chosen,
-        _interval(row.get("interval", "1 ms"), common.cycle, f"{where} interval"),
+        checked.quantity(row.get("interval", "1 ms"), ms, f"{where} interval"),
         when_of(row.get("when", {}), common, f"{where} when", _WHEN),
     )  # fmt: skip
 
@@ -81,17 +81,25 @@ def _chosen(value, summed: bool, where: str) -> tuple[int | None, tuple[int, ...
     return checked.whole(value, 1, where), ()
 
 
-def _interval(value, cycle: Cycle, where: str) -> float:
-    interval = checked.quantity(value, ms, where)
-    n = max(round(cycle.length / interval), 1) if interval > 0 else 1
-    if not interval > 0 or abs(cycle.length / interval - n) > 1e-6:
-        raise InputError(f"{where}: {value}: a cycle of {cycle.length:g} ms is not so many whole"
-                         f" intervals; nearest valid: {cycle.length / n:g} ms")  # fmt: skip
-    return interval
+def _check_interval(record: Record, steps: set[float], cycle: Cycle, where: str) -> None:
+    """Raise if an interval is not of whole steps (ms), or a cycle not of whole intervals."""
+
+    def whole(long: float, short: float) -> bool:
+        return long >= short and abs(long / short - round(long / short)) < 1e-6
+
+    n = round(cycle.length / max(steps))
+    valid = [cycle.length / k for k in range(1, n + 1) if n % k == 0]
+    valid = [one for one in valid if all(whole(one, step) for step in steps)]
+    if not any(abs(record.interval - one) < 1e-9 for one in valid):
+        near = min(valid, key=lambda one: abs(one - record.interval))
+        raise InputError(
+            f"{where} interval: {record.interval:g} ms is not of whole steps, or not a whole part"
+            f" of a cycle; nearest valid: {near:g} ms"
+        )
 
 
 def recording(
-    conditions: Sequence[Condition], records: Sequence[Record], begin: str
+    conditions: Sequence[Condition], records: Sequence[Record], cycle: Cycle, begin: str
 ) -> tuple[Condition, ...]:
     """Return the conditions with records in their plans.
 
@@ -99,6 +107,7 @@ def recording(
     ----------
     conditions : sequence of Condition
     records : sequence of Record
+    cycle : Cycle
     begin : str
         Of messages.
 
@@ -116,16 +125,10 @@ def recording(
         for (target, name), valid in missing[0].items():
             if all((target, name) in one for one in missing):
                 raise InputError(f"{where} what: '{target}' has no '{name}'{valid}")
-        for dt in {c.plan.dt_ms for c in conditions}:
-            n = max(round(record.interval / dt), 1)
-            if abs(record.interval / dt - n) > 1e-6:
-                raise InputError(f"{where} interval: {record.interval:g} ms is no multiple of the"
-                                 f" step; nearest valid: {n * dt:g} ms")  # fmt: skip
-    return (
-        tuple(
-            replace(c, records=tuple(records), plan=with_records(c.plan, c.spec, records))
-            for c in conditions
-        )
-        if records
-        else tuple(conditions)
+        _check_interval(record, {c.plan.dt_ms for c in conditions}, cycle, where)
+    if not records:
+        return tuple(conditions)
+    return tuple(
+        replace(c, records=tuple(records), plan=with_records(c.plan, c.spec, records))
+        for c in conditions
     )

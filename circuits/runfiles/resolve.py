@@ -159,7 +159,7 @@ def _resolve_circuit(document, path: Path, cycles, conditions) -> Run:
         cycle, blocks, tuple(conditions or ()), added,
     )  # fmt: skip
     records = records_of(document.get("record", []), common)
-    resolved = recording(conditions_of(document, common, given), records, begin)
+    resolved = recording(conditions_of(document, common, given), records, cycle, begin)
     if files := used_files(resolved, anatomy):
         document["files"] = files
     names = [c.name for c in resolved]

@@ -144,7 +144,8 @@ def test_levels_of_the_rule_follow_their_equations(found):
         np.testing.assert_allclose(ratio, np.exp(-0.1 / 30), rtol=1e-4)
     m, p, d = np.zeros((3, *x.shape))
     for k in range(len(x) - 1):
-        q = x[k] * y[k] * np.exp(-0.05 / 15)  # in the middle of the step
+        # in the middle of the step: spikes come after the sample at its beginning
+        q = x[k + 1] * y[k + 1] * np.exp(0.05 / 15)
         m[k + 1] = q + (m[k] - q) * np.exp(-0.1 / 5)
         middle = (m[k] + m[k + 1]) / 2
         p[k + 1] = middle + (p[k] - middle) * np.exp(-0.1 / 40)
