@@ -10,7 +10,16 @@ from numpydoc.docscrape import ClassDoc
 from circuits.manipulations.model import Manipulation, When
 from circuits.plasticity.learning import Learning
 from circuits.rates.experiments.kinds import KINDS
-from circuits.runfiles import bench, blocks, circuit, criteria, manipulations, plasticity, settings
+from circuits.runfiles import (
+    bench,
+    blocks,
+    circuit,
+    criteria,
+    manipulations,
+    plasticity,
+    records,
+    settings,
+)
 from circuits.runfiles.model import Cycle
 from circuits.stimuli.stimulus import Stimulus
 
@@ -35,6 +44,7 @@ _TOP = {
     "criteria": "tables `[[criteria]]`, see below",
     "extensions": "files with cell classes, rules, observables or manipulations of your own",
     "prediction": "table of an anatomical prediction, see [extending](../extending.md)",
+    "record": "tables `[[record]]`: what is kept over time, see below",
     "stimulus": "table: what is shown, see below",
     "integration": "table: `method`, `dt`, `threads`, `upstroke`",
     "populations": "table by name, see below",
@@ -77,6 +87,15 @@ _BLOCKS = {
 _PACING = {
     "shift": "in cycles; positive is later",
     "shuffled": "true: another shift in every cycle",
+}
+_RECORD = {
+    "target": "a population or projection; `*` matches; with `LFP` an area",
+    "what": "name or list of names, such as `V`, `I_T`, `weight`, `LFP`",
+    "cells": "of a population: how many, spread evenly, or a list of indices; default 4",
+    "synapses": "of a projection: the same",
+    "interval": "between samples, of whole steps and a whole part of the cycle; default 1 ms",
+    "when": "table: `block`, `cycles`, `every`, `phase`, as of a manipulation; default always",
+    "name": "of its variables in the result; default its number",
 }
 _CRITERIA = {
     "id": "name of the criterion",
@@ -138,6 +157,7 @@ def tables() -> Iterator[Part]:
     rows = [row for row in _of(Manipulation) if row[0] in manipulations._ROW]
     yield Part("`[[manipulation]]`", "Verbs: [manipulations](manipulations.md).\n", rows)
     yield Part("`when` of a manipulation", "", list(_of(When)))
+    yield _part("`[[record]]`", "", _RECORD, records._ROW)
     yield _part("`[[criteria]]`", "", _CRITERIA, criteria._CRITERION)
     yield _part("Tables of a `synapse` run", "", _BENCH, bench._KEYS)
     rows = [[name, "", " ".join((kind.__doc__ or "").split("\n\n")[0].split())]

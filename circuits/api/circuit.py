@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -25,7 +25,7 @@ __all__ = ["Circuit", "load"]
 
 #: What `Circuit.add` adds, and the key of the run file that lists it.
 ADDED = {**{name: name for name in ROWS}, "manipulation": "manipulation",
-         "condition": "condition", "criterion": "criteria"}  # fmt: skip
+         "condition": "condition", "criterion": "criteria", "record": "record"}  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -181,7 +181,8 @@ class Circuit:
 
         Parameters
         ----------
-        what : {"population", "projection", "loop", "manipulation", "condition", "criterion"}
+        what : str
+            A population, projection, loop, manipulation, condition, criterion or record.
         in_condition : str, optional
             Of a manipulation: the condition that has it alone; default all.
         **row
@@ -203,6 +204,30 @@ class Circuit:
         into = document if in_condition is None else _condition(document, in_condition)
         into[list_] = [*into.get(list_, []), plain(row, f"add {what}")]
         return Circuit(self.path, document)
+
+    def record(self, target: str, what: str | Sequence[str], **row) -> Circuit:
+        """Return a circuit of which something more is kept over time.
+
+        Parameters
+        ----------
+        target : str
+            A population or projection; ``*`` matches. Or an area, of an LFP proxy.
+        what : str or sequence of str
+            Such as ``V``, ``I_T``, ``weight``, ``LFP``.
+        **row
+            Other keys of a row: ``cells``, ``synapses``, ``interval``, ``when``, ``name``.
+
+        Returns
+        -------
+        Circuit
+
+        Raises
+        ------
+        InputError
+            As `set`.
+        """
+        what = what if isinstance(what, str) else [*what]
+        return self.add("record", target=target, what=what, **row)
 
     def _lines(self) -> list[tuple[str, str]]:
         """Return what there is to say, each with its heading."""
