@@ -275,13 +275,15 @@ def compared_conditions(ds):
     return [Section("Conditions compared", caption, figure)]
 
 
-def circuit_sections(ds: xr.Dataset) -> list[Section]:
+def circuit_sections(ds: xr.Dataset, apart: tuple[str, ...] = ()) -> list[Section]:
     """Return the figures of one circuit run, with a note for each that lacks its data.
 
     Parameters
     ----------
     ds : Dataset
         One run.
+    apart : tuple of str
+        Titles of what is left out, for it is shown elsewhere.
 
     Returns
     -------
@@ -290,7 +292,7 @@ def circuit_sections(ds: xr.Dataset) -> list[Section]:
     """
     sections = []
     names = schema.loop_names(ds)
-    for plan in _PLANS:
+    for plan in (plan for plan in _PLANS if plan.title not in apart):
         of_loops = names if plan.populations and len(names) > 1 else [None]
         for name in of_loops:
             title = plan.title if name is None else f"{name}: {plan.title}"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import math
 import os
-import warnings
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import jinja2
+import markupsafe
 import xarray as xr
 
 from analysis.data import schema
@@ -22,7 +20,7 @@ from analysis.figures.circuit import style
 from analysis.measures.learning import headline as headline_of
 from analysis.measures.learning import is_learning
 from analysis.measures.scores import SCORES, add_scores
-from analysis.report import learning
+from analysis.report import conditions, judged, learning, tables, vector
 from analysis.report.circuit import (
     Section,
     circuit_sections,
@@ -36,33 +34,36 @@ __all__ = ["attempt", "write_report"]
 
 
 _BOXES = "Boxes: letters that no font of this machine has."
+_WORK = re.compile(
+    r"(?:doi:\s?)?\b(10\.\d{4,9}/[^\s;,<>\"]*[^\s;,.:<>\"()])|\barXiv:(\d{4}\.\d{4,5})"
+)
+_FILES = ("result.nc", "run.json", "verdicts.json")
 
 
-def _image(figure, vector=False):
-    """Return a figure as a URI, and whether it has letters that no font here has."""
-    buffer = io.BytesIO()
-    kind = "svg" if vector else "png"
-    # no date, so that the same result gives the same page
-    metadata = {"Date": None} if vector else {"Software": None}
-    with style(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        box = "tight" if vector else None
-        figure.savefig(buffer, format=kind, bbox_inches=box, metadata=metadata)
-    boxes = [w for w in caught if "missing from font" in str(w.message)]
-    for other in (w for w in caught if w not in boxes):
-        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    mime = "image/svg+xml" if vector else "image/png"
-    uri = f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-    return uri, bool(boxes)
+def linked(text: str) -> markupsafe.Markup:
+    """Return a text as HTML in which DOIs and arXiv numbers are links."""
+
+    def link(found):
+        doi, arxiv = found.groups()
+        where = f"https://doi.org/{doi}" if doi else f"https://arxiv.org/abs/{arxiv}"
+        return f'<a href="{where}">{found[0]}</a>'
+
+    return markupsafe.Markup(_WORK.sub(link, str(markupsafe.escape(text))))
 
 
-def _shown(section: Section) -> dict:
+def _breakable(name: str) -> markupsafe.Markup:
+    """Return a name that a narrow column may break after its underscores."""
+    return markupsafe.Markup(str(markupsafe.escape(name)).replace("_", "_<wbr>"))
+
+
+def _shown(section: Section, number: int = 0) -> dict:
     """Return a section as the page takes it; a figure that fails is a note."""
     shown = {"title": section.title, "caption": section.caption, "table": section.table,
-             "image": None}  # fmt: skip
+             "image": None, "anchor": f"s{number}"}  # fmt: skip
     if section.figure is not None:
         try:
-            shown["image"], boxes = _image(section.figure, section.title == "Circuit")
+            image, boxes = vector.inline(section.figure, section.title, f"f{number}-")
+            shown["image"] = markupsafe.Markup(image)
             if boxes:
                 shown["caption"] = f"{section.caption} {_BOXES}"
         except Exception as error:
@@ -97,14 +98,6 @@ def _number(value):
 # --- the page ------------------------------------------------------------------------------------
 
 
-def _text(value):
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, default=str)
-    return str(value)
-
-
 _VERDICT: dict = {
     "claim": "",
     "source": "",
@@ -123,37 +116,6 @@ _VERDICT: dict = {
 }
 
 
-def _flat(mapping, prefix=""):
-    for key, value in mapping.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", _text(value)
-
-
-def _tables(ds):
-    populations = ("name", "area", "layer", "cell_class", "n", "excitatory")
-    projections = ("row", "name", "source", "target", "compartment", "receptors", "indegree",
-                   "weight_nS", "delay_ms", "release", "plastic", "basis")  # fmt: skip
-    for title, columns, rows in (
-        ("Populations", populations, schema.population_table(ds)),
-        ("Connectivity table", projections, schema.projection_table(ds)),
-    ):
-        if rows:
-            cells = [[_cell(row.get(c, "")) for c in columns] for row in rows]
-            yield {"title": f"{title} ({len(rows)})", "columns": columns, "rows": cells}
-
-
-def _cell(value):
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(v)}" for key, v in value.items())
-    if isinstance(value, list):
-        return ", ".join(_cell(v) for v in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return _text(value)
-
-
 def _is_circuit(ds):
     return ds is not None and "spike_time" in ds and "population" in ds
 
@@ -169,6 +131,34 @@ def _titled(of, sections):
     return [replace(section, title=of + section.title) for section in sections]
 
 
+def _circuit_sections(ds):
+    """Return the headline of a circuit run, its sections, what they show, and its tables."""
+    sections, headline, shown = [], "", ""
+    if is_learning(ds):
+        ds = ds if set(SCORES) <= set(ds.data_vars) else add_scores(ds)
+        for of, one in _loops(ds):
+            headline += f"{of}{headline_of(one)} "
+            sections += _titled(of, attempt("Learning", partial(learning.sections, one)))
+        sections += attempt("Constants", lambda: [constants_section(ds)])
+    runs = schema.runs(ds)
+    condition, seed = runs[0]
+    single = schema.select(ds, condition=condition, seed=seed)
+    apart: tuple[str, ...] = ()
+    if ds.sizes.get("condition", 1) > 1:
+        apart = ("Spikes", "Rates by population and phase")
+        first, others = conditions.first_of_each(ds)
+        sections += attempt("Conditions", partial(conditions.side_by_side, first))
+        for of, one in _loops(ds):
+            sections += _titled(of, attempt("Conditions compared", partial(_compared, one)))
+        shown = f" Not drawn for want of room: {', '.join(others)}." if others else ""
+    sections += circuit_sections(single, apart)
+    if len(runs) > 1:
+        what = [f"condition '{condition}'"] if condition is not None else []
+        what += [f"seed {seed}"] if seed is not None else []
+        shown = f"Where nothing else is said, figures show {', '.join(what)}.{shown}"
+    return headline.strip(), sections, shown, list(tables.circuit_tables(single))
+
+
 def write_report(
     ds: xr.Dataset | None,
     verdicts: list[dict],
@@ -181,14 +171,14 @@ def write_report(
     Parameters
     ----------
     ds : Dataset or None
-        The result. A circuit run gets the circuit figures, of its first condition and first
-        seed, and a learning run before them what it learned, in one line and in figures; any
-        other experiment has only ``extra_sections``.
+        The result. A circuit run gets the circuit figures, its conditions side by side, the rest
+        of its first condition and first seed, and a learning run before them what it learned, in
+        one line and in figures; any other experiment has only ``extra_sections``.
     verdicts : list of dict
         From `analysis.verdicts.judge.evaluate`.
     run_info : mapping
-        What ``run.json`` holds; its key ``name`` (or ``title``) is the title of the page. Plain
-        entries become rows of a table, nested ones a folded table each.
+        What ``run.json`` holds; its key ``name`` (or ``title``) is the title of the page, its
+        ``command`` makes the run again.
     path : path
         The file to write; its folder must exist.
     extra_sections : iterable of Section or (title, caption, Figure)
@@ -197,50 +187,39 @@ def write_report(
     Returns
     -------
     Path
-        ``path``. It is written whole or not at all.
+        ``path``. It is written whole or not at all. Figures are SVG within the page.
     """
     path = Path(path)
-    sections, shown_run, tables, headline = [], "", [], ""
-    if ds is not None and _is_circuit(ds) and is_learning(ds):
-        ds = ds if set(SCORES) <= set(ds.data_vars) else add_scores(ds)
-        for of, one in _loops(ds):
-            headline += f"{of}{headline_of(one)} "
-            sections += _titled(of, attempt("Learning", partial(learning.sections, one)))
-        sections += attempt("Constants", lambda: [constants_section(ds)])
-    if ds is not None and _is_circuit(ds):
-        runs = schema.runs(ds)
-        condition, seed = runs[0]
-        single = schema.select(ds, condition=condition, seed=seed)
-        if ds.sizes.get("condition", 1) > 1:
-            for of, one in _loops(ds):
-                found = attempt("Conditions compared", partial(_compared, one))
-                sections += _titled(of, found)
-        sections += circuit_sections(single)
-        tables = list(_tables(single))
-        if len(runs) > 1:
-            what = [f"condition '{condition}'"] if condition is not None else []
-            what += [f"seed {seed}"] if seed is not None else []
-            shown_run = f"Figures show {', '.join(what)}; the verdicts are over all runs."
+    circuit = ds if ds is not None and _is_circuit(ds) else None
+    criteria = run_info.get("run", {}).get("criteria", [])
+    sections = attempt(
+        "What was judged", partial(judged.judged_sections, circuit, verdicts, criteria)
+    )
+    headline, shown_run, found = "", "", tables.run_tables(run_info)
+    if circuit is not None:
+        headline, drawn, shown_run, of_circuit = _circuit_sections(circuit)
+        sections += drawn
+        found += of_circuit
     sections += [_section(one) for one in extra_sections]
-    title = str(run_info.get("title") or run_info.get("name") or "Run")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["number"] = _number
-    environment.filters["remark"] = judge.remark
+    environment.filters |= {"number": _number, "remark": judge.remark, "linked": linked,
+                            "breakable": _breakable}  # fmt: skip
     template = files("analysis.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    plain = {k: v for k, v in run_info.items() if not isinstance(v, Mapping)}
-    nested = {k: v for k, v in run_info.items() if isinstance(v, Mapping)}
+    ready = [_shown(section, number) for number, section in enumerate(sections, 1)]
+    light, dark = vector.colour_rules("".join(s["image"] or "" for s in ready))
     page = environment.from_string(template).render(
-        title=title,
-        headline=headline.strip(),
+        title=str(run_info.get("title") or run_info.get("name") or "Run"),
+        told={key: str(run_info.get(key) or "") for key in ("claim", "source", "command")},
+        files=_FILES,
+        headline=headline,
         summary=judge.summary(verdicts),
         verdicts=[_VERDICT | v for v in verdicts],
         shown_run=shown_run,
-        sections=[_shown(section) for section in sections],
-        run_rows=list(_flat(plain)),
-        run_groups=[(key, list(_flat(value))) for key, value in nested.items() if value],
-        tables=tables,
+        sections=ready,
+        tables=found,
+        colours={"light": light, "dark": dark},
     )  # fmt: skip
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(page, encoding="utf-8")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -14,7 +17,7 @@ import xarray as xr
 
 from analysis.data.versions import SCHEMA
 from cells.models import CELL_CLASSES, cell_class
-from cells.parameters import InputError
+from cells.parameters import InputError, parse_unit
 from circuits.driver import checkpoint, store
 from circuits.driver.courses import check_manipulations
 from circuits.driver.dataset import population_rows, projection_rows, stamped
@@ -85,10 +88,11 @@ def run_file(
     DeviceError
         If the program did not build or run.
     """
-    run = resolve(
-        path, size=size, device=device, seeds=seeds, cycles=cycles, conditions=conditions,
-        replicas=replicas, settings=settings,
-    )  # fmt: skip
+    options = {
+        "size": size, "device": device, "seeds": seeds, "cycles": cycles,
+        "conditions": conditions, "replicas": replicas, "settings": list(settings),
+    }  # fmt: skip
+    run = resolve(path, **options)
     check_jobs(jobs)
     device = DEVICES[run.device]
     if build_only and (run.experiment != "circuit" or device.build is None):
@@ -101,7 +105,7 @@ def run_file(
     build_only = build_only or (run.experiment == "circuit" and not device.is_here())
     execute(
         run, folder, jobs=jobs, fresh=fresh, replace=replace, build_only=build_only,
-        progress=progress,
+        progress=progress, command=_command(path, **options),
     )  # fmt: skip
     return folder
 
@@ -130,6 +134,7 @@ def execute(
     replace: bool = False,
     build_only: bool = False,
     progress: Progress | None = None,
+    command: str = "",
 ) -> xr.Dataset | None:
     """Check a run, run it and write its folder.
 
@@ -140,6 +145,8 @@ def execute(
         None: write nothing, and keep nothing for a run that is cut short.
     jobs, fresh, replace, build_only, progress
         As of `run_file`.
+    command : str
+        What makes the run again, for its report.
 
     Returns
     -------
@@ -164,6 +171,7 @@ def execute(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance.commit(),
         "versions": provenance.versions(),
+        **({"command": command} if command else {}),
     }
     with store.reserved(folder):
         if build_only:
@@ -196,6 +204,24 @@ def _kept(run: Run, folder: Path, jobs, fresh: bool, progress: Progress, begun: 
             store.write_dataset(partial / "result.nc", ds)
             store.write_json(partial / "run.json", described)
     return ds, described
+
+
+def _command(path: Path | str, *, settings: Iterable[str], **options) -> str:
+    """Return the command that makes a run again."""
+    words = ["pulvinar", "run", str(path)]
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name == "conditions":
+            line = io.StringIO()
+            csv.writer(line, lineterminator="").writerow(value)
+            value = line.getvalue()
+        elif not isinstance(value, str | int):
+            value = ",".join(map(str, value))
+        words += [f"--{name}", str(value)]
+    for setting in settings:
+        words += ["--set", setting]
+    return shlex.join(words)
 
 
 def check_run(run: Run, jobs: int | None) -> None:
@@ -252,6 +278,11 @@ def _describe(run: Run, info: Mapping) -> dict:
     if run.experiment == "circuit":
         changed = {(c, k): v for c, k, v in run.conditions[0].spec.cells}
         described["cycle"] = asdict(run.cycle)
+        described["cell_units"] = {
+            p.name: {"unit": p.unit, "SI": float(parse_unit(p.unit))}
+            for name in CELL_CLASSES
+            for p in cell_class(name).parameters.parameters
+        }
         described["cells_SI"] = {
             name: {
                 key: changed.get((name, key), float(q))

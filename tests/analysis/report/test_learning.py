@@ -102,7 +102,7 @@ def test_the_page_says_in_its_first_line_what_was_learned(lesioned, tmp_path):
     assert headings[:6] == wanted
     assert "Circuit" in headings[6:]
     upto = body.index(f"<h2>{headings[6]}</h2>")
-    assert body[:upto].count("<img") == 6
+    assert body[:upto].count("<svg") == 6
     _, rows = lesion_table(lesioned)
     for row in rows:
         joined = "</td>.*?<td[^>]*>".join(re.escape(html.escape(cell)) for cell in row)

@@ -1,6 +1,3 @@
-import base64
-import re
-import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,29 +15,42 @@ from analysis.report.page import write_report
 from analysis.verdicts import judge
 
 CRITERIA = [
-    {"id": "rate", "claim": "One burst a cycle", "source": "S1", "observable": "burst_rate",
+    {"id": "rate", "claim": "One burst a cycle", "observable": "burst_rate",
+     "source": "S1, doi:10.1016/S0896-6273(01)00542-6",
      "min": 4, "max": 6, "unit": "Hz"},
     {"id": "locked", "claim": "Locked even when <ablated>", "observable": "burst_vector_strength",
      "min": 0.6, "condition": "no pacing"},
 ]  # fmt: skip
-RUN = {"name": "v1_pulvinar", "seed": [1, 2], "wall_s": 12.5, "versions": {"numpy": "2.5.5"},
-       "parameters": {"TRC": {"gL": 3e-5}}}  # fmt: skip
+RUN = {"name": "v1_pulvinar", "seeds": [1, 2], "wall_s": {"runs": 12.5},
+       "versions": {"numpy": "2.5.5"}, "command": "pulvinar run v1_pulvinar --seeds 1,2",
+       "cells_SI": {"TRC": {"g_leak": 0.3}, "PV": {}},
+       "cell_units": {"g_leak": {"unit": "mS/cm**2", "SI": 10.0}},
+       "run": {"cycle": {"length": "200 ms"}, "condition": [{"name": "own", "factors": {"a": 2.0}}],
+               "criteria": CRITERIA}}  # fmt: skip
 
 
 class Page(HTMLParser):
-    VOID = ("meta", "img", "br", "link")
+    VOID = ("meta", "br", "wbr", "link")
 
     def __init__(self):
         super().__init__()
         self.open, self.images, self.headings, self.external, self.text = [], [], [], [], []
+        self.links, self.anchors = [], []
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         if tag not in self.VOID:
             self.open.append(tag)
-        if tag == "img":
-            self.images.append(attrs["src"])
-        self.external += [v for k, v in attrs.items() if k in ("src", "href") and "data:" not in v]
+        if tag == "svg":
+            self.images.append(attrs["aria-label"])
+        if tag == "a":
+            self.links.append(attrs["href"])
+        else:
+            self.external += [
+                v for k, v in attrs.items() if k in ("src", "href") and v[:5] != "data:"
+                and v[:1] != "#"
+            ]  # fmt: skip
+        self.anchors += [attrs["id"]] if "id" in attrs else []
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -67,21 +77,30 @@ def page(many, tmp_path_factory):
 
 
 def test_the_page_has_every_figure_and_needs_no_other_file(page):
-    assert len(page.images) == 10
+    assert len(page.images) == 11
     assert page.external == []
-    for image in page.images:
-        kind, data = re.fullmatch(r"data:image/([a-z+]+);base64,(.+)", image).groups()
-        data = base64.b64decode(data, validate=True)
-        if kind == "png":
-            assert data.startswith(b"\x89PNG")
-        else:
-            assert ElementTree.fromstring(data).tag.endswith("svg")
+    assert len(set(page.anchors)) == len(page.anchors)
+    inner = [link[1:] for link in page.links if link.startswith("#")]
+    assert inner[0] == "claims" and inner[-1] == "tables" and set(inner) <= set(page.anchors)
+    assert [link for link in page.links if link[0] != "#"] == [
+        "result.nc", "run.json", "verdicts.json", "https://doi.org/10.1016/S0896-6273(01)00542-6",
+    ]  # fmt: skip
+
+
+def test_what_is_of_a_work_is_a_link_and_the_rest_is_text():
+    link = pages.linked("A <b> 2026 doi:10.1/x, doi:10.7554/eLife.73046; arXiv:2109.08063.")
+    assert link == (
+        'A &lt;b&gt; 2026 doi:10.1/x, <a href="https://doi.org/10.7554/eLife.73046">doi:10.7554/'
+        'eLife.73046</a>; <a href="https://arxiv.org/abs/2109.08063">arXiv:2109.08063</a>.'
+    )
 
 
 def test_the_page_starts_with_the_verdicts(page):
     text = [t for t in page.text if t]
     first = text.index("1 of 2 claims hold (n = 2 seeds); falsified: locked.")
-    assert first < text.index("Conditions compared") < text.index("Circuit")
+    wanted = ["What was judged", "Spikes by condition", "Rates by population, phase and condition",
+              "Conditions compared", "Circuit", "When drivers burst"]  # fmt: skip
+    assert page.headings[: len(wanted)] == wanted and first < text.index("One burst a cycle")
     assert "✓ holds" in text and "✗ falsified" in text
     assert any("<ablated>" in t for t in text)
     assert any("condition 'intact', seed 1" in t for t in text)
@@ -89,8 +108,10 @@ def test_the_page_starts_with_the_verdicts(page):
 
 def test_the_page_tells_parameters_versions_and_tables(page):
     text = " ".join(page.text)
-    for word in ("TRC.gL", "3e-05", "numpy", "2.5.5", "12.5", "Connectivity table", "Populations"):
-        assert word in text
+    for word in ("numpy 2.5.5", "wall_s.runs 12.5 s", "Connectivity table", "Populations",
+                 "cycle.length 200 ms", "condition 'own'.factors.a 2", "weight (nS)",
+                 "g_leak mS/cm**2 0.03 –", "pulvinar run v1_pulvinar --seeds 1,2"):  # fmt: skip
+        assert word in " ".join(text.split()), word
 
 
 def test_what_is_missing_is_named_and_the_rest_is_drawn(circuit, tmp_path):
@@ -116,7 +137,7 @@ def test_another_experiment_has_its_own_figures_only(tmp_path):
                 extra_sections=[("Potentiation", "Model over data", figure)],
             )
         )  # fmt: skip
-        assert page.headings == ["Potentiation", "The run"] and len(page.images) == 1
+        assert page.headings == ["Potentiation"] and len(page.images) == 1
         assert "In vitro" in page.text
 
 
