@@ -18,6 +18,7 @@ from analysis.data.schema import nuclei_of
 
 __all__ = ["Arrow", "Layout", "layout", "merge_projections", "plot_circuit"]
 
+INK = "#000001"  # of words on a coloured box; a dark page keeps it
 EXCITATORY, INHIBITORY, MODULATOR, GREY = "#333333", "#0072B2", "#8A5A83", "#999999"
 
 _HALF = (0.53, 0.25)
@@ -387,7 +388,7 @@ def _draw_population(ax, row, x, y):
             zorder=4,
         )
     )
-    ink = "black" if _luminance(colour) > 0.36 else "white"
+    ink = INK if _luminance(colour) > 0.36 else "white"
     ax.text(x, y + 0.07, _label(row), ha="center", va="center", fontsize=8, fontweight="bold",
             color=ink, zorder=6)  # fmt: skip
     ax.text(x, y - 0.13, f"n = {row['n']}", ha="center", va="center", fontsize=6, color=ink,

@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from analysis.figures.circuit import style
+from analysis.figures.diagram import INK
 
 __all__ = ["colour_rules", "inline"]
 
@@ -51,7 +52,10 @@ def inline(figure: Figure, label: str, prefix: str, limit: int = LIMIT) -> tuple
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href=", "href=").replace("'DejaVu Sans'", _FONTS)
-    body = re.sub(r"\s*\n\s*", "\n", re.sub(r"(\d\.\d\d)\d+", r"\1", body))
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    # of places, not of what is written
+    body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", body)
@@ -97,6 +101,8 @@ def dark(colour: str) -> str:
     Greys and pale tints change places with the dark; other hues stay and become no darker than
     what can be read there.
     """
+    if f"#{colour}" == INK:
+        return INK
     hue, light, full = colorsys.rgb_to_hls(*(int(colour[k : k + 2], 16) / 255 for k in (0, 2, 4)))
     if full < 0.12 or light > 0.9:
         least = 0.42 if light < 0.8 else 0.0  # what is drawn, not the grid behind it

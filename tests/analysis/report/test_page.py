@@ -10,6 +10,7 @@ from analysis.data import schema
 from analysis.figures import circuit as figures
 from analysis.figures import diagram
 from analysis.report import page as pages
+from analysis.report import vector
 from analysis.report.circuit import Section, circuit_sections
 from analysis.report.page import write_report
 from analysis.verdicts import judge
@@ -304,3 +305,19 @@ def test_letters_without_a_font_are_told_of_and_leak_no_warning(recwarn):
     # of a private plane: no font has it
     assert caption("\U0010fffd") == "Spikes. Boxes: letters that no font of this machine has."
     assert not recwarn.list
+
+
+def test_a_figure_as_svg_keeps_its_words_and_its_points():
+    figure = Figure(figsize=(4, 2))
+    ax = figure.add_subplot()
+    ax.set_title("p = 0.00837 <b>")
+    ax.plot(np.arange(3000) % 7, np.sin(np.arange(3000)), "o", color="#123456")
+    text, _ = vector.inline(figure, "a & b", "f1-")
+    assert "p = 0.00837 &lt;b&gt;" in text and 'aria-label="a &amp; b"' in text
+    assert text.count("<use") > 3000 and 'href="#f1-' in text and "--c-123456" in text
+    light, dark = vector.colour_rules(text)
+    assert "--c-123456:#123456;" in light and f"--c-123456:{vector.dark('123456')};" in dark
+    assert vector.dark("123456") != "#123456" and vector.dark("000001") == "#000001"
+    small, _ = vector.inline(figure, "", "f1-", limit=10_000)
+    assert "p = 0.00837" in small and "data:image/png" in small and len(small) < len(text) / 3
+    assert vector.dark("ffffff") == "#171717" and vector.dark("000000") == "#ebebeb"

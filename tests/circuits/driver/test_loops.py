@@ -108,7 +108,7 @@ def test_verdicts_and_report_are_of_each_loop(folder):
     for loop in LOOPS:
         for title in ("Learning curve", "Prediction and outcome", "When drivers burst"):
             assert f"{loop}: {title}" in page
-    assert page.count(">Spikes<") == 1
+    assert page.count("<h2>Spikes</h2>") == 1
 
 
 @pytest.mark.parametrize(
