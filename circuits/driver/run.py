@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -88,7 +89,7 @@ def run_file(
     DeviceError
         If the program did not build or run.
     """
-    options = {
+    options: dict[str, Any] = {
         "size": size, "device": device, "seeds": seeds, "cycles": cycles,
         "conditions": conditions, "replicas": replicas, "settings": list(settings),
     }  # fmt: skip
