@@ -278,6 +278,21 @@ def driven_rate(ds, population="relay", phase="plus", drive_min=0.5):
     return _mean(rate[driven & ~np.isnan(rate)])
 
 
+@observable("1")
+def changed_share(ds, population, block, than, direction="up", change=0.2):
+    """Share of the cells whose rate in a block is higher, or lower, than in another block.
+
+    ``direction`` is ``"up"`` or ``"down"``, ``change`` the least difference, as a share of the rate
+    in the block ``than``. Cells that are silent in both blocks have not changed.
+    """
+    if direction not in (known := ("up", "down")):
+        raise schema.AnalysisError(f"no direction '{direction}'{schema.nearest(direction, known)}")
+    cells, *_ = _cell_spikes(ds, population)
+    now, before = (_whole_cycle_rate(ds, cells, one).mean(axis=0) for one in (block, than))
+    moved = (now - before) * (1 if direction == "up" else -1)
+    return _mean((moved > 0) & (moved >= change * before))
+
+
 @observable("Hz")
 def population_rate_extreme(ds, cell_classes, extreme="max", area=None, block=None):
     """Largest or smallest mean rate among the populations of some cell classes."""
