@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,29 @@ def test_rates_are_those_of_the_stored_segments(circuit):
     low = value(circuit, "population_rate_extreme", cell_classes=classes, extreme="min")
     high = value(circuit, "population_rate_extreme", cell_classes=classes)
     assert (low, high) == (min(means), max(means))
+
+
+def test_the_share_of_cells_that_changed_between_blocks(circuit):
+    cells = schema.cell_index(circuit, "V2.L23")[:4]
+    start, n = circuit["cycle_start"].values, circuit.sizes["cycle"]
+    after = np.arange(n) >= n // 2
+    planted = {cells[0]: (2, 4), cells[1]: (4, 2), cells[2]: (10, 11), cells[3]: (0, 0)}
+    spikes = [
+        (start[k] + 0.001 * (j + 1), cell)
+        for cell, numbers in planted.items()
+        for k in range(n)
+        for j in range(numbers[int(after[k])])
+    ]
+    ds = with_spikes(circuit, *np.array(spikes).T, add=False)
+    ds = ds.assign(cycle_block=("cycle", after.astype(int))).assign_coords(
+        block=["before", "after"]
+    )
+    share = partial(value, ds, "changed_share", population="V2.L23", block="after", than="before")
+    one = 1 / len(schema.cell_index(circuit, "V2.L23"))
+    assert share() == share(direction="down") == pytest.approx(one)
+    assert share(change=0.05) == pytest.approx(2 * one)
+    with pytest.raises(schema.AnalysisError, match="did you mean 'down'"):
+        share(direction="dawn")
 
 
 def test_idle_relay_cells_are_those_without_a_driver_in_two_cycles(circuit):
