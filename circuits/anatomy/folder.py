@@ -28,7 +28,7 @@ FILES = {
 }
 _NEEDED = ("sizes", "populations", "projections")
 #: Rows that a run file may add to an anatomy, and what they need not say there.
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "population": {"layer": "own"},
     "projection": {
         "row": 0, "at": "soma", "topography": "near", "delay": "1 ms", "delay_sd": "0 ms",

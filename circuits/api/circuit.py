@@ -19,7 +19,8 @@ from circuits.runfiles.catalogue import find_run, read_run, runs
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve_document
 from circuits.runfiles.settings import AGAIN, merge
-from circuits.stimuli.stimulus import Stimulus
+from circuits.stimuli.arrays import Arrays
+from circuits.stimuli.stimulus import GROUPS, PICTURES, Stimulus
 
 __all__ = ["Circuit", "load"]
 
@@ -32,7 +33,7 @@ ADDED = {**{name: name for name in ROWS}, "manipulation": "manipulation",
 class Circuit:
     """A checked description of a circuit, its stimulus, its conditions and its claims.
 
-    It says what a run file says, and is checked as one. Nothing changes it: `set` and `add`
+    It says what a run file says, and is checked as one. Nothing changes it: `set`, `add` and `show`
     return another one.
 
     Parameters
@@ -170,9 +171,9 @@ class Circuit:
         change = plain(change, "set")
         document = copy.deepcopy(dict(self.document))
         into = document if in_condition is None else _condition(document, in_condition)
-        own = change.get("stimulus")
-        if isinstance(own, Mapping) and isinstance(into.get("stimulus"), Mapping):
-            into["stimulus"] = Stimulus.merged(into["stimulus"], change.pop("stimulus"))
+        _merge_stimulus(into, change)
+        for block, own in dict(change.get("blocks", {})).items():
+            _merge_stimulus(into.get("blocks", {}).get(block, {}), own)
         merge(into, change, "set")
         return Circuit(self.path, document)
 
@@ -229,6 +230,41 @@ class Circuit:
         what = what if isinstance(what, str) else [*what]
         return self.add("record", target=target, what=what, **row)
 
+    def show(
+        self, pictures: Any, *, block: str | None = None, in_condition: str | None = None, **keys
+    ) -> Circuit:
+        """Return a circuit that is shown something else.
+
+        Parameters
+        ----------
+        pictures : str, path, array or sequence of these
+            A photograph that comes along, or a group of them (``"training"``, ``"held_out"``); a
+            picture, film, folder of pictures or array file (``.npy``), or several pictures; or an
+            array: (y, x) a picture, (frame, y, x) a film, several (y, x) a set of pictures, see
+            `circuits.stimuli.stimulus.Stimulus`.
+        block : str, optional
+            Block of training or test in which it is shown; default all.
+        in_condition : str, optional
+            As of `set`.
+        **keys
+            Further keys of the stimulus, such as ``step`` or ``contrast``.
+
+        Returns
+        -------
+        Circuit
+
+        Raises
+        ------
+        InputError
+            As `set`.
+        """
+        if block is not None:
+            blocks = tuple(self.document.get("blocks", ()))
+            checked.one_of(block, blocks, f"{self.path.name}: show:", "block")
+        table = {**_shown(plain(pictures, "show")), **keys}
+        tables = {"stimulus": table} if block is None else {"blocks": {block: {"stimulus": table}}}
+        return self.set(in_condition=in_condition, **tables)
+
     def _lines(self) -> list[tuple[str, str]]:
         """Return what there is to say, each with its heading."""
         run, spec = self.resolved, self.resolved.conditions[0].spec
@@ -240,14 +276,14 @@ class Circuit:
             chosen = [spec.projections[k].name for k in self.plasticity.chosen(spec)]
             learning = f"{self.plasticity.rule} in {', '.join(chosen)}"
         what = [f"{row.get('what')} {row.get('target')}" for row in self.manipulations]
-        picture = shown.path or " ".join(shown.photographs)
+        picture = ", ".join(shown.names)
         return [
             ("size", f"{run.size}: {spec.n_x} positions x {len(spec.polarities)} polarities,"
                      f" {sum(spec.count(p.name) for p in spec.populations)} cells"),
             ("populations", f"{len(spec.populations)}: {', '.join(self.populations.names)}"),
             ("projections", f"{len(spec.projections)}, of which may learn {len(plastic)}"),
             ("loops", ", ".join(loop.name for loop in spec.loops) or "none"),
-            ("stimulus", f"{shown.kind} {picture}, {shown.step} positions a cycle"),
+            ("stimulus", f"{shown.kind}: {picture}; step {shown.step}"),
             ("plasticity", learning),
             ("manipulations", ", ".join(what) or "none"),
             ("conditions", f"{len(run.conditions)}: {names}"),
@@ -271,6 +307,22 @@ class Circuit:
             for head in ("populations", "projections")
         )
         return f"<b>Circuit '{escape(self.name)}'</b><table>{rows}</table>{tables}"
+
+
+def _merge_stimulus(into: dict, change: dict) -> None:
+    """Move a stimulus from one table to another, without the keys of another kind there."""
+    if all(isinstance(table.get("stimulus"), Mapping) for table in (into, change)):
+        into["stimulus"] = Stimulus.merged(into["stimulus"], change.pop("stimulus"))
+
+
+def _shown(pictures: Any) -> dict:
+    """Return the keys of a stimulus that say what is shown."""
+    if isinstance(pictures, Arrays):
+        return {"kind": "array", "array": pictures}
+    several = [pictures] if isinstance(pictures, str) else pictures
+    if isinstance(several, list) and all(name in (*PICTURES, *GROUPS) for name in several):
+        return {"kind": "photograph", "image": pictures}
+    return {"kind": "file", "path": pictures}
 
 
 def _condition(document: Mapping, name: str) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 from brian2 import Quantity
 
 from cells.parameters import InputError, parse_unit
+from circuits.stimuli.arrays import Arrays
 
 __all__ = ["nested", "plain"]
 
@@ -70,6 +71,10 @@ def plain(value: Any, where: str) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         return {str(k): plain(v, f"{where} {k}") for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return Arrays.of(value, where)
+    if isinstance(value, list | tuple) and any(isinstance(v, np.ndarray) for v in value):
+        return Arrays.of(value, where)
     if isinstance(value, list | tuple | range):
         return [plain(v, where) for v in value]
     return value

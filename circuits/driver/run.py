@@ -204,6 +204,7 @@ def _kept(run: Run, folder: Path, jobs, fresh: bool, progress: Progress, begun: 
         with store.new_folder(folder) as partial:
             store.write_dataset(partial / "result.nc", ds)
             store.write_json(partial / "run.json", described)
+            store.write_arrays(partial, run.document)
     return ds, described
 
 

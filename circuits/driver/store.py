@@ -18,6 +18,7 @@ import xarray as xr
 
 from cells.parameters import InputError
 from circuits.runfiles.catalogue import out_folder
+from circuits.stimuli.arrays import Arrays
 
 __all__ = [
     "check_replaced",
@@ -27,6 +28,7 @@ __all__ = [
     "new_folder",
     "reserved",
     "run_folder",
+    "write_arrays",
     "write_dataset",
     "write_json",
 ]
@@ -211,6 +213,18 @@ def write_json(path: Path, value) -> None:
     """Write a value as JSON that a person can read; NaN is not allowed."""
     text = json.dumps(value, indent=2, default=_plain, allow_nan=False, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_arrays(folder: Path, document) -> None:
+    """Write the arrays that a document holds, each as ``array-DIGEST.npz``."""
+    if isinstance(document, Arrays):
+        np.savez_compressed(folder / f"array-{document.digest[:16]}.npz", *document.values)
+    elif isinstance(document, Mapping):
+        for value in document.values():
+            write_arrays(folder, value)
+    elif isinstance(document, list | tuple):
+        for value in document:
+            write_arrays(folder, value)
 
 
 def write_dataset(path: Path, ds: xr.Dataset) -> None:

@@ -51,9 +51,10 @@ def stimulus_and_circuit(
     InputError
     """
     table = dict(checked.table(table, where))
-    if isinstance(path := table.get("path"), str) and path and not Path(path).is_absolute():
-        beside = common.folder / path
-        table["path"] = str(beside) if beside.is_file() and not Path(path).is_file() else path
+    if isinstance(path := table.get("path"), str) and path:
+        table["path"] = _beside(path, common.folder)
+    elif isinstance(path, list | tuple):
+        table["path"] = [_beside(one, common.folder) for one in path]
     shown = Stimulus.from_mapping(table, where)
     wanted = table.get("n_x")
     try:
@@ -66,6 +67,14 @@ def stimulus_and_circuit(
     if shown.cue and not any(p.cue for p in spec.populations):
         raise InputError(f"{where} cue: no population of the anatomy is told it")
     return Stimulus.from_mapping({**table, "n_x": spec.n_x}, where), spec
+
+
+def _beside(path: str, folder: Path) -> str:
+    """Return a path as it is, or beside the run file if it is there alone."""
+    if not isinstance(path, str) or Path(path).exists():
+        return path
+    beside = folder / path
+    return str(beside) if beside.exists() else path
 
 
 def changed_circuit(

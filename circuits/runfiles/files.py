@@ -39,7 +39,7 @@ def used_files(conditions: Iterable[Condition], anatomy: Path) -> dict[str, str]
             shown += [
                 m.shown for m in condition.manipulated.stimulus if isinstance(m.shown, Stimulus)
             ]
-        found |= {stimulus.path for stimulus in shown if stimulus.path}
+        found |= {path for stimulus in shown for path in stimulus.paths}
         if condition.trained is not None:
             found.add(str(Path(condition.trained.folder) / "result.nc"))
     return {str(Path(path).absolute()): _digest(path) for path in sorted(found)}

@@ -16,12 +16,13 @@ import numpy as np
 
 from circuits.stimuli.stimulus import PICTURES, WHITE_NOISE, bad_value, check_choice
 
-__all__ = ["frames_of", "photograph"]
+__all__ = ["array_frames", "frames_of", "photograph"]
 
 BACKGROUND = 128  # of 255
 _NOISE_SHAPE = (512, 512)
 _VIDEO = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NPY = b"\x93NUM"
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2  # of TIFF
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _ORIENTATION = 274
@@ -94,9 +95,52 @@ def frames_of(path: str) -> Iterator[np.ndarray]:
         raise bad_value("path", f"no picture in '{path}'")
 
 
+def array_frames(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Give the frames of an array: one of (y, x), all of (frame, y, x); also with colours.
+
+    Yields
+    ------
+    (y, x) array
+        Luminance, fraction of full scale.
+    """
+    low, width = 0.0, 1.0
+    if _top(values) is None:
+        low, width = _ends(np.array([[values.min(), values.max()]], float))
+    for frame, _ in _frames(values):
+        yield (frame - low) / width
+
+
+def _top(values: np.ndarray) -> int | None:
+    """Return the full scale of an array of unsigned numbers of up to 16 bits; else None."""
+    if values.dtype.kind == "b":
+        return 1
+    small = values.dtype.kind == "u" and values.dtype.itemsize <= 2
+    return int(np.iinfo(values.dtype).max) if small else None
+
+
+def _frames(values: np.ndarray):
+    """Give the luminances of the frames of an array, and their full scale."""
+    colour = values.ndim > 2 and values.shape[-1] == 3
+    if values.ndim - colour not in (2, 3):
+        raise ValueError(f"its shape is {values.shape}; expected (y, x) or (frame, y, x)")
+    for frame in values if values.ndim - colour == 3 else [values]:
+        yield _grey(frame, _top(values))
+
+
+def _array(path: str):
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    if values.dtype.kind not in "buif" or not values.size:
+        raise ValueError(f"an array of {values.dtype} of shape {values.shape}")
+    yield from _frames(values)
+
+
 def _range(path: str) -> tuple[float, float]:
     """Return lower end and width of the luminances of a whole file, for all of its frames."""
-    ends = np.array([(values.min(), values.max()) for values, _ in _decoded(path)])
+    return _ends(np.array([(values.min(), values.max()) for values, _ in _decoded(path)]))
+
+
+def _ends(ends: np.ndarray) -> tuple[float, float]:
+    """Return lower end and width of the scale of smallest and largest values."""
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     if low >= 0 and high <= 1:
         return 0.0, 1.0
@@ -109,7 +153,9 @@ def _decoded(path: str) -> Iterator[tuple[np.ndarray, int | None]]:
     """Give the luminances of the frames, and their full scale; without one in their own numbers."""
     with open(path, "rb") as file:
         start = file.read(4)
-    if start in _TIFF:
+    if start == _NPY:
+        yield from _array(path)
+    elif start in _TIFF:
         yield from _tiff(path)
     elif Path(path).suffix.lower() in _VIDEO:
         yield from _film(path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -18,6 +17,7 @@ from brian2.units import Quantity, have_same_dimensions, ms, second
 from scipy.ndimage import gaussian_filter1d
 
 from cells.parameters import ParameterTable
+from circuits.stimuli.arrays import Arrays
 from circuits.stimuli.lgn import centre_surround, filtered_photograph, lgn_table, relay_rate
 from circuits.stimuli.paths import (
     place_rows,
@@ -26,7 +26,7 @@ from circuits.stimuli.paths import (
     sweep_length,
     sweep_path,
 )
-from circuits.stimuli.pictures import frames_of, photograph
+from circuits.stimuli.pictures import array_frames, frames_of, photograph
 from circuits.stimuli.stimulus import Stimulus, bad_value, check_whole
 
 __all__ = ["PLACES", "places_of", "render", "sequence"]
@@ -71,7 +71,7 @@ def _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered):
     """Return what the moving window sees of the pictures, each (cycle, bin, x)."""
     height, width = np.array([picture.shape for picture in pictures]).T
     span = (stimulus.n_x - 1) * stimulus.spacing
-    names = [f"'{name}'" for name in stimulus.photographs] or ["the picture"]
+    names = [f"'{name}'" for name in stimulus.names]
     lengths, free = zip(
         *(
             sweep_length(stimulus, w - 1, span, stimulus.spacing, "n_x", name)
@@ -229,7 +229,7 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
     source = x + step[:, None]
     known = still | (source >= 0) & (source < stimulus.n_x)
     known = np.tile(known & ~path.jump[:, None], len(stimulus.polarities))
-    names = stimulus.photographs or (Path(stimulus.path).name or "ring",)
+    names = stimulus.names
     n_polarities = len(stimulus.polarities)
     dataset = xr.Dataset(
         {
@@ -275,20 +275,33 @@ def _samples(stimulus, n_cycles, bins, rng, table) -> tuple:
         typical = float(np.sqrt(np.mean(seen[1] ** 2)))
     else:
         pictures = [photograph(name) for name in stimulus.photographs]
-        if stimulus.kind == "file":
-            frames = frames_of(stimulus.path)
-            pictures = list(itertools.islice(frames, 2))
-            still = len(pictures) > 1
+        if not pictures:
+            every = [frames_of(path) for path in stimulus.paths]
+            every += [array_frames(values) for values in getattr(stimulus.array, "values", ())]
+            frames = every[0]
+            pictures = list(itertools.islice(frames, 2)) if len(every) == 1 else _set(every)
+            still = len(every) == 1 and len(pictures) > 1
         if still:
             frames = itertools.chain(pictures, frames)
             seen, typical = _movie_samples(stimulus, n_cycles, bins, rng, frames, table)
         else:
             filtered = [
                 filtered_photograph(name, stimulus.spacing, table) for name in stimulus.photographs
-            ] or [centre_surround(pictures[0], stimulus.spacing, table)]
+            ] or [centre_surround(picture, stimulus.spacing, table) for picture in pictures]
             seen = _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered)
             typical = float(np.sqrt(np.mean([np.mean(local**2) for _, local, _ in filtered])))
     return still, typical, seen
+
+
+def _set(every) -> list[np.ndarray]:
+    """Return the picture of each of several files or arrays."""
+    found = []
+    for k, frames in enumerate(every, 1):
+        picture, *more = itertools.islice(frames, 2)
+        if more:
+            raise bad_value("path", f"file {k} of several has frames; one alone may be a film")
+        found.append(picture)
+    return found
 
 
 def _cue(stimulus, direction, seed) -> tuple[np.ndarray, np.ndarray]:
@@ -306,10 +319,12 @@ def places_of(shown: xr.Dataset) -> xr.Dataset:
 
 def _attribute(name, value):
     """Return a value that netCDF can hold."""
+    if isinstance(value, Arrays):
+        return str(value)
     if isinstance(value, tuple):
         return " ".join(value)
     if value is None:
-        return {"sweep": "until the picture ends"}.get(name, "drawn from the seed")
+        return {"sweep": "until the picture ends", "array": "none"}.get(name, "drawn from the seed")
     return int(value) if isinstance(value, bool) else value
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cells.parameters import InputError, nearest
+from circuits.stimuli.arrays import Arrays
 
 __all__ = [
     "CUES",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-KINDS = ("photograph", "ring", "file")
+KINDS = ("photograph", "ring", "file", "array")
 MOTIONS = ("smooth", "stepped")
 ORDERS = ("moving", "shuffled")
 DIRECTIONS = {"forward": (1,), "backward": (-1,), "both": (1, -1)}
@@ -42,13 +43,14 @@ PHOTOGRAPHS = (*TRAINING, *HELD_OUT, "hubble_deep_field", "moon", "page", "retin
 WHITE_NOISE = ("white_noise_1", "white_noise_2")
 PICTURES = (*PHOTOGRAPHS, *WHITE_NOISE)
 GROUPS = {"training": TRAINING, "held_out": HELD_OUT}
-_DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2}
+_DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2, "array": 2}
 _RING_SWEEP = 16
 _FASTEST_HZ = 1000.0
 _OWN_KEYS = {
     "photograph": ("image", "spacing", "row"),
     "ring": ("width", "n_bumps"),
     "file": ("path", "spacing", "row"),
+    "array": ("array", "spacing", "row"),
 }
 
 
@@ -58,17 +60,24 @@ class Stimulus:
 
     Parameters
     ----------
-    kind : {"photograph", "ring", "file"}
-        A photograph of `PHOTOGRAPHS` or one of the `WHITE_NOISE` controls, a bump on a ring, or
-        the file at ``path``.
+    kind : {"photograph", "ring", "file", "array"}
+        A photograph of `PHOTOGRAPHS` or one of the `WHITE_NOISE` controls, a bump on a ring, the
+        file or files at ``path``, or an array.
     image : str or sequence of str
         Name of the photograph; or of a group of `GROUPS`, ``"training"`` or ``"held_out"``; or
         several names. Of several every sweep shows one: all of them in an order drawn from the
         seed, then all again in another.
-    path : str
-        Picture, GIF, TIFF stack or video; used and required by ``kind="file"``, shown as a viewer
-        shows it (`circuits.stimuli.pictures`). Of a file with several frames the window stands
-        still and the frames move on, and start again.
+    path : str or sequence of str
+        Picture, GIF, TIFF stack, video or array (``.npy``); used and required by ``kind="file"``,
+        shown as a viewer shows it (`circuits.stimuli.pictures`). Of a file with several frames the
+        window stands still and the frames move on, and start again. Of several pictures, or of a
+        folder of them, every sweep shows one, as of several photographs.
+    array : Arrays
+        From Python, instead of a file: (y, x) is a picture, (frame, y, x) a film, several (y, x)
+        are a set of pictures, of any sizes; a last axis of 3 is colour. Luminance as in
+        `circuits.stimuli.pictures`: of unsigned whole numbers of 8 or 16 bits 0 is black and the
+        largest white; real ones run from 0 to 1, or else are scaled from the smallest to the
+        largest. x runs to the right, y down.
     n_x : int
         Positions: receptive fields in the row, or sites of the ring.
     polarities : sequence of {"on", "off"}, optional
@@ -121,7 +130,8 @@ class Stimulus:
 
     kind: str = "photograph"
     image: str | tuple[str, ...] = "camera"
-    path: str = ""
+    path: str | tuple[str, ...] = ""
+    array: Arrays | None = None
     n_x: int = 8
     polarities: tuple[str, ...] | None = None
     spacing: int = 6
@@ -198,8 +208,12 @@ class Stimulus:
         if self.kind == "file":
             if not self.path:
                 raise bad_value("path", "kind 'file' needs the path of a picture or video")
-            if not Path(self.path).is_file():
-                raise bad_value("path", f"no such file '{self.path}'{_neighbour(self.path)}")
+            object.__setattr__(self, "path", _files(self.path))
+        if self.kind == "array":
+            if self.array is None:
+                raise bad_value("array", "kind 'array' needs an array, from Python; of a file say"
+                                " kind = 'file'")  # fmt: skip
+            check_pictures(self.array)
 
     @staticmethod
     def merged(base: Mapping, own: Mapping) -> dict:
@@ -236,6 +250,23 @@ class Stimulus:
     def n_channels(self) -> int:
         """Channels: positions times polarities."""
         return self.n_x * len(self.polarities)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what is shown, one for each picture."""
+        if self.kind == "photograph":
+            return self.photographs
+        if self.kind == "file":
+            return tuple(Path(path).name for path in self.paths)
+        if self.array is None:
+            return ("ring",)
+        n = len(self.array.values)
+        return tuple(f"array {k}" for k in range(1, n + 1)) if n > 1 else ("array",)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Files that it shows."""
+        return tuple(filter(None, (self.path,) if isinstance(self.path, str) else self.path))
 
     @property
     def photographs(self) -> tuple[str, ...]:
@@ -280,6 +311,34 @@ def _between(key: str, value, low: float, high: float) -> None:
         raise bad_value(key, f"{value!r} is not a number")
     if not low < value <= high:
         raise bad_value(key, f"{value:g} is outside ({low:g}, {high:g}]")
+
+
+def _files(path) -> str | tuple[str, ...]:
+    """Return the file, or the files of a list or of a folder; InputError if one is not there."""
+    if isinstance(path, str) and Path(path).is_dir():
+        inside = sorted(p for p in Path(path).iterdir() if p.is_file() and p.name[0] != ".")
+        if not inside:
+            raise bad_value("path", f"no picture in the folder '{path}'")
+        path = [str(p) for p in inside]
+    names = (path,) if isinstance(path, str) else _names("path", path)
+    for name in names:
+        if not Path(name).is_file():
+            raise bad_value("path", f"no such file '{name}'{_neighbour(name)}")
+    return names[0] if len(names) == 1 else names
+
+
+def check_pictures(array: Arrays) -> None:
+    """Raise InputError if arrays are neither a picture, nor a film, nor a set of pictures."""
+    if not isinstance(array, Arrays):
+        raise bad_value("array", f"{array!r} is no array")
+    for k, one in enumerate(array.values):
+        colour = one.ndim > 2 and one.shape[-1] == 3
+        dims = one.ndim - colour
+        if dims not in ((2, 3) if len(array.values) == 1 else (2,)):
+            what = "a picture (y, x) or a film (frame, y, x)"
+            what = what if len(array.values) == 1 else f"picture {k + 1} of several is (y, x)"
+            raise bad_value("array", f"its shape is {one.shape}; expected {what}, or these with a"
+                            " last axis of 3 colours")  # fmt: skip
 
 
 def _neighbour(path: str) -> str:

@@ -133,3 +133,33 @@ def test_a_mistake_is_told_in_one_line(circuit, change, message):
     with pytest.raises(circuits.InputError, match=message) as told:
         change(circuit)
     assert "\n" not in str(told.value)
+
+
+def test_what_is_shown_may_be_an_array_in_one_block():
+    circuit = circuits.load("predictive_learning").set(condition=[], criteria=[])
+    picture = np.random.default_rng(1).random((60, 200))
+    found = circuit.show([picture, picture.T[:60]], block="test", step=1)
+    assert found.stimulus.image == "training"
+    test = found.blocks["test"].stimulus
+    assert (test.kind, test.names, test.step) == ("array", ("array 1", "array 2"), 1)
+    assert found.blocks["test"] == circuit.show([picture, picture.T[:60]], block="test",
+                                                step=1).blocks["test"]  # fmt: skip
+    assert str(found.resolved.document) != str(
+        circuit.show(picture, block="test").resolved.document
+    )
+
+
+def test_what_is_shown_may_be_a_name_or_a_file(circuit, tmp_path):
+    assert circuit.show("held_out").stimulus.image == "held_out"
+    assert circuit.show(["coins", "moon"], contrast=0.5).stimulus.photographs == ("coins", "moon")
+    np.save(tmp_path / "own.npy", np.zeros((50, 90)))
+    assert circuit.show(tmp_path / "own.npy").stimulus.names == ("own.npy",)
+    assert circuit.show([tmp_path / "own.npy"]).resolved.document["files"]
+    with pytest.raises(circuits.InputError, match="no such file"):
+        circuit.show(tmp_path / "other.npy")
+    with pytest.raises(circuits.InputError, match="its shape is"):
+        circuit.show(np.zeros(5))
+    with pytest.raises(circuits.InputError, match="unknown block 'tset'"):
+        circuits.load("predictive_learning").set(condition=[], criteria=[]).show(
+            "coins", block="tset"
+        )

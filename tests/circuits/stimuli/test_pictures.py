@@ -1,5 +1,6 @@
 """Files are shown as a viewer shows them: what their tags say, and one scale for each file."""
 
+import copy
 import sys
 
 import numpy as np
@@ -9,8 +10,9 @@ from brian2 import Hz
 from PIL import Image
 
 from cells.parameters import InputError
+from circuits.stimuli.arrays import Arrays
 from circuits.stimuli.lgn import lgn_table
-from circuits.stimuli.pictures import BACKGROUND, frames_of, photograph
+from circuits.stimuli.pictures import BACKGROUND, array_frames, frames_of, photograph
 from circuits.stimuli.render import render
 from circuits.stimuli.stimulus import Stimulus
 
@@ -222,3 +224,90 @@ def test_a_film_without_its_package_is_told_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "film.mp4").write_bytes(bytes(64))
     with pytest.raises(InputError, match=r"path: film '.*film\.mp4' needs av: pip install av"):
         list(frames_of(str(tmp_path / "film.mp4")))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        GREY,
+        GREY.astype(np.uint16) * 257,
+        GREY / 255,
+        np.dstack([GREY] * 3),
+        np.stack([GREY, GREY[::-1]]),
+        (GREY / 255).astype(np.float32),
+    ],
+    ids=["8 bits", "16 bits", "real", "colour", "film", "single"],
+)
+def test_an_array_is_what_its_file_shows(tmp_path, values):
+    path = tmp_path / "own.npy"
+    np.save(path, values)
+    frames = list(frames_of(str(path)))
+    for frame, same in zip(frames, array_frames(values), strict=True):
+        np.testing.assert_array_equal(frame, same)
+    assert len(frames) == (2 if len(values) == 2 else 1)
+    np.testing.assert_allclose(frames[0], GREY / 255, atol=1e-6)
+
+
+def test_numbers_beyond_0_and_1_are_scaled_for_the_whole_film():
+    frames = list(array_frames(np.stack([np.full((4, 5), -2.0), np.full((4, 5), 6.0)])))
+    assert (frames[0] == 0).all() and (frames[1] == 1).all()
+
+
+def shown_of(**keys):
+    return render(Stimulus(n_x=4, spacing=4, step=1, sweep=3, **keys), n_cycles=12)
+
+
+def test_a_set_of_pictures_is_shown_as_photographs_are(tmp_path):
+    """From files, from their folder and from arrays: the same, each picture in its turn."""
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 255, (30, 60), np.uint8), rng.integers(0, 255, (25, 70), np.uint8)]
+    (tmp_path / ".hidden").write_text("no picture")
+    paths = [tmp_path / name for name in ("a.png", "b \u00fc.png")]
+    for path, picture in zip(paths, pictures, strict=True):
+        Image.fromarray(picture).save(path)
+    files = shown_of(kind="file", path=[str(path) for path in paths])
+    folder = shown_of(kind="file", path=str(tmp_path))
+    arrays = shown_of(kind="array", array=Arrays.of(pictures, "here"))
+    np.testing.assert_array_equal(files["rate"], folder["rate"])
+    np.testing.assert_array_equal(files["rate"], arrays["rate"])
+    assert sorted(set(files["picture"].values.tolist())) == ["a.png", "b \u00fc.png"]
+    assert set(arrays["picture"].values) == {"array 1", "array 2"}
+    one = shown_of(kind="array", array=Arrays.of(pictures[0], "here"))
+    assert set(one["picture"].values) == {"array"}
+    assert not np.array_equal(one["rate"], arrays["rate"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros(5), "its shape is"),
+        (np.zeros((2, 3, 4, 5)), "its shape is"),
+        ([np.zeros((4, 5)), np.zeros((2, 4, 5))], "of several"),
+    ],
+)
+def test_an_array_of_another_shape_is_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        Stimulus(kind="array", array=Arrays.of(values, "here"))
+
+
+@pytest.mark.parametrize("values", [np.array(["a"]), np.zeros((0, 3)), np.full((3, 3), np.nan)])
+def test_no_picture_is_made_of_what_is_no_number(values):
+    with pytest.raises(InputError, match=r"^here: "):
+        Arrays.of(values, "here")
+
+
+def test_several_files_are_pictures_and_no_film(tmp_path):
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.zeros((3, 20, 60)))
+    with pytest.raises(InputError, match="file 1 of several has frames"):
+        shown_of(kind="file", path=str(tmp_path))
+    with pytest.raises(InputError, match="no such file"):
+        Stimulus(kind="file", path=[str(tmp_path / "a.npy"), str(tmp_path / "c.npy")])
+
+
+def test_arrays_are_told_apart_by_what_they_hold():
+    a, b = Arrays.of(GREY, "a"), Arrays.of(GREY.copy(), "b")
+    assert a == b and hash(a) == hash(b) and str(a) == str(b) and copy.deepcopy(a) is a
+    assert a != Arrays.of(GREY.astype(float), "c") and a != Arrays.of([GREY, GREY], "d")
+    with pytest.raises(ValueError, match="read-only"):
+        a.values[0][0, 0] = 1
