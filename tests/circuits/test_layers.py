@@ -70,7 +70,9 @@ ANALYSIS = {
     "analysis.measures": {"analysis.data"},
     "analysis.observables": {"analysis.data", "analysis.measures"},
     "analysis.verdicts": {"analysis.data", "analysis.observables", "analysis.statistics"},
-    "analysis.figures": {"analysis.data", "analysis.measures", "analysis.observables"},
+    "analysis.figures": {
+        "analysis.data", "analysis.measures", "analysis.observables", "analysis.statistics",
+    },
     "analysis.report": {
         "analysis.data", "analysis.measures", "analysis.observables", "analysis.verdicts",
         "analysis.figures", "analysis.statistics",
