@@ -228,6 +228,22 @@ class Accessor:
         mine = ds["synapse_projection"].values.astype(str) == name
         return found.isel(synapse=np.flatnonzero(mine))
 
+    def recording(
+        self, target: str | None = None, what: str | None = None, record: str | None = None
+    ) -> xr.DataArray:
+        """Return what was recorded over time; see `analysis.data.recordings.recording`."""
+        from analysis.data.recordings import recording
+
+        return recording(self._ds, target, what, record)
+
+    def lfp(
+        self, area: str | None = None, condition: str | None = None, seed: int | None = None
+    ) -> xr.DataArray:
+        """Return the LFP proxy of one run, (time), nA; see `analysis.measures.recordings.lfp`."""
+        from analysis.measures.recordings import lfp
+
+        return lfp(self.select(condition, seed), area)
+
     def observable(self, name: str, **arguments) -> xr.DataArray:
         """Return an observable (``pulvinar observables``) of every run.
 

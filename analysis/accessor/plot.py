@@ -99,6 +99,15 @@ class Plots:
             plot_conditions(values, ax)
         return ax.figure
 
+    def recordings(self, condition: str | None = None, seed: int | None = None) -> Figure:
+        """Draw what was recorded over time; see `analysis.figures.recordings`."""
+        from analysis.figures.circuit import style
+        from analysis.figures.recordings import recordings_figure
+
+        run, _ = self._run(condition, seed)
+        with style():
+            return recordings_figure(run)
+
     def learning(self) -> Figure:
         """Draw the learning curve of every condition; see `analysis.figures.learning`."""
         return self._learning("curve_figure")

@@ -31,7 +31,6 @@ __all__ = [
     "plot_population_rates",
     "plot_raster",
     "plot_spectrum",
-    "plot_traces",
     "population_colours",
     "style",
 ]
@@ -81,7 +80,8 @@ def axis(ax, figsize, **kwargs):
     return plt.subplots(figsize=figsize, subplot_kw=kwargs or None)[1]
 
 
-def _named(name, units):
+def named(name, units):
+    """Return a label with its units."""
     units = _PRETTY.get(units, units)
     return f"{name} ({units})" if units else name
 
@@ -91,7 +91,7 @@ def population_colours(ds: xr.Dataset) -> dict[str, str]:
     return {row["name"]: row["colour"] or GREY for row in schema.population_table(ds)}
 
 
-def _shade_plus(ax, ds, t_start, t_stop):
+def shade_plus(ax, ds, t_start, t_stop):
     """Shade plus phases; axis in s."""
     start, plus = ds["cycle_start"].values, ds["plus_start"].values
     length = schema.cycle_length(ds)
@@ -100,7 +100,8 @@ def _shade_plus(ax, ds, t_start, t_stop):
             ax.axvspan(max(begin, t_start), min(end, t_stop), color=_PLUS_SHADE, lw=0, zorder=0)
 
 
-def _first_cycles(ds, n_cycle):
+def first_cycles(ds, n_cycle):
+    """Return start and end of the first cycles, s."""
     start, length = ds["cycle_start"].values, schema.cycle_length(ds)
     return float(start[0]), float(start[min(n_cycle, start.size) - 1]) + length
 
@@ -123,8 +124,8 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
     Axes
     """
     ax = axis(ax, (10, 7))
-    t_start, t_stop = _first_cycles(ds, n_cycle)
-    _shade_plus(ax, ds, t_start, t_stop)
+    t_start, t_stop = first_cycles(ds, n_cycle)
+    shade_plus(ax, ds, t_start, t_stop)
     colours = population_colours(ds)
     ticks, labels, base = [], [], 0
     for name in reversed(schema.populations_by_area(ds)):
@@ -150,7 +151,7 @@ def plot_raster(ds: xr.Dataset, n_cycle: int = 6, max_cells: int = 48, ax=None):
     ax.tick_params(axis="y", length=0)
     ax.set_xlim(t_start, t_stop)
     ax.set_ylim(-3, base)
-    ax.set_xlabel(_named("time", ds["spike_time"].attrs["units"]))
+    ax.set_xlabel(named("time", ds["spike_time"].attrs["units"]))
     return ax
 
 
@@ -178,8 +179,8 @@ def plot_population_rates(
     Axes
     """
     ax = axis(ax, (10, 2))
-    t_start, t_stop = _first_cycles(ds, n_cycle)
-    _shade_plus(ax, ds, t_start, t_stop)
+    t_start, t_stop = first_cycles(ds, n_cycle)
+    shade_plus(ax, ds, t_start, t_stop)
     colours = population_colours(ds)
     for wanted in populations:
         with suppress(schema.AnalysisError):
@@ -190,7 +191,7 @@ def plot_population_rates(
             ax.plot(centre, rate, color=colours[name], label=name)
     ax.set_xlim(t_start, t_stop)
     ax.set_ylim(bottom=0)
-    ax.set_xlabel(_named("time", ds["spike_time"].attrs["units"]))
+    ax.set_xlabel(named("time", ds["spike_time"].attrs["units"]))
     ax.set_ylabel("rate (Hz)")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=3, borderaxespad=0)
     return ax
@@ -222,7 +223,7 @@ def plot_phase_rates(rates: xr.Dataset, colours: dict[str, str] | None = None, a
         below = np.minimum(sd, mean)
         ax.errorbar(x + shift, mean, [below, sd], fmt="none", ecolor="#444444", elinewidth=0.8)
     ax.set_xticks(x, names, rotation=40, ha="right", rotation_mode="anchor")
-    ax.set_ylabel(_named("rate", rates["mean"].attrs["units"]))
+    ax.set_ylabel(named("rate", rates["mean"].attrs["units"]))
     ax.set_ylim(bottom=0)
     ax.bar([np.nan], [0], facecolor="white", edgecolor="#444444", label="minus")
     ax.bar([np.nan], [0], facecolor="#444444", edgecolor="#444444", label="plus")
@@ -442,7 +443,7 @@ def plot_spectrum(spectra: dict[str, xr.DataArray], f_max: float = 60.0, colours
             )
             plain_ticks(ax.yaxis)
     ax.set_xlim(0, f_max)
-    ax.set_xlabel(_named("frequency", "Hz"))
+    ax.set_xlabel(named("frequency", "Hz"))
     ax.set_ylabel("share of power")
     if ax.lines:
         ax.legend(loc="upper right", frameon=True, framealpha=0.85, edgecolor="none")
@@ -476,46 +477,5 @@ def plot_conditions(values: xr.DataArray, ax=None):
     ax.axhline(0, color="#CCCCCC", linewidth=0.7, zorder=0)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    ax.set_title(_named(values.attrs["long_name"], values.attrs["units"]), fontsize=9)
-    return ax
-
-
-def plot_traces(ds: xr.Dataset, n_cycle: int = 4, ax=None):
-    """Draw example membrane potentials, plus phases shaded.
-
-    Parameters
-    ----------
-    ds : Dataset
-        One run, with ``trace_time``, ``trace_v`` and ``trace_name``.
-    n_cycle : int
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-        Traces are 110 mV apart; a bar shows 50 mV.
-    """
-    names = ds["trace_name"].values.astype(str).tolist()
-    ax = axis(ax, (10, 0.9 * len(names) + 0.8))
-    time = ds["trace_time"].values
-    t_start, t_stop = _first_cycles(ds, n_cycle)
-    if time[-1] <= t_start or time[0] >= t_stop:
-        t_start, t_stop = float(time[0]), float(time[-1])
-    t_start, t_stop = max(t_start, float(time[0])), min(t_stop, float(time[-1]))
-    shown = (time >= t_start) & (time <= t_stop)
-    _shade_plus(ax, ds, t_start, t_stop)
-    colours = population_colours(ds)
-    for row, name in enumerate(names):
-        colour = next((c for p, c in colours.items() if name.startswith(p)), "#333333")
-        v = ds["trace_v"].isel(trace=row).values[shown]
-        ax.plot(time[shown], v - 110 * row, color=colour, linewidth=0.9)
-    ax.set_yticks([-70 - 110 * row for row in range(len(names))], names)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    x = t_stop + 0.008 * (t_stop - t_start)
-    ax.plot([x, x], [-60, -10], color="black", linewidth=1.5, clip_on=False)
-    units = ds["trace_v"].attrs["units"]
-    ax.text(x, -35, f"  50 {units}", fontsize=8, va="center", clip_on=False)
-    ax.set_xlim(t_start, t_stop)
-    ax.set_xlabel(_named("time", ds["trace_time"].attrs["units"]))
+    ax.set_title(named(values.attrs["long_name"], values.attrs["units"]), fontsize=9)
     return ax

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from analysis import observables
 from analysis.data import schema
 from analysis.figures import circuit, diagram
+from analysis.figures.recordings import recordings_figure
 from analysis.measures import context, patterns, spectra, theta
 
 __all__ = ["Section", "circuit_sections"]
@@ -158,12 +159,6 @@ def _aligned(ds):
     return figure
 
 
-def _traces(ds):
-    figure = Figure(figsize=(10.5, 0.85 * ds.sizes["trace"] + 0.9))
-    circuit.plot_traces(ds, ax=figure.add_subplot())
-    return figure
-
-
 @dataclass(frozen=True)
 class _Plan:
     title: str
@@ -235,10 +230,12 @@ _PLANS = (
         populations=("driver", "relay", "predictor"),
     ),
     _Plan(
-        "Membrane potentials",
-        "Example cells; plus phases shaded.",
-        _traces,
-        variables=("trace_time", "trace_v", "trace_name"),
+        "Recordings",
+        "What tables [[record]] of the run file kept: of cells and LFP proxies the first four "
+        "cycles, of synapses all of the time; plus phases shaded. An LFP proxy is the sum of the "
+        "absolute AMPA currents 6 ms ago and 1.65 times that of the GABA-A currents (Mazzoni et "
+        "al. 2015), beside it its spectrum.",
+        recordings_figure,
     ),
 )
 

@@ -142,6 +142,7 @@ def make_run(seed=1, n_cycle=24, warmup=2, jitter=8e-3, onset=0.03, background=2
     stimulus[stimulus < 1e-2] = 0
     sample = np.arange(0, 3 * LENGTH, 5e-4)
     trace = -65 + 5 * np.sin(2 * np.pi * sample / LENGTH) + 60 * (sample % LENGTH > 0.198)
+    field = np.arange(0, total - 1e-9, 1e-3)
     s = {"units": "s"}
     return xr.Dataset(
         {
@@ -151,8 +152,14 @@ def make_run(seed=1, n_cycle=24, warmup=2, jitter=8e-3, onset=0.03, background=2
                      schema.segment(time, neuron, n, start, start + MINUS, LENGTH),
                      {"units": "Hz"}),
             "stimulus": (("cycle", "channel"), stimulus, {"units": "1"}),
-            "trace_time": ("sample", sample + start[0], s),
-            "trace_v": (("trace", "sample"), np.stack([trace, trace - 5]), {"units": "mV"}),
+            "record_1_V": (("record_1_time", "record_1_cell"),
+                           np.stack([trace, trace - 5], axis=1).astype(np.float32),
+                           {"units": "mV", "record": "1", "what": "V", "target": "V1.L5IB"}),
+            **{f"record_lfp_{name}": ("record_lfp_time", values.astype(np.float32),
+                                      {"units": "nA", "record": "lfp", "what": f"LFP {name}",
+                                       "target": "V1"})
+               for name, values in (("AMPA", 2 + np.sin(2 * np.pi * field / LENGTH)),
+                                    ("GABA_A", 1 + 0 * field))},
         },
         coords={
             **{key: ("neuron", value.astype(str)) for key, value in labels.items()},
@@ -160,7 +167,11 @@ def make_run(seed=1, n_cycle=24, warmup=2, jitter=8e-3, onset=0.03, background=2
             "phase": ["minus", "plus"],
             "cycle_start": ("cycle", start, s),
             "plus_start": ("cycle", start + MINUS, s),
-            "trace_name": ("trace", ["V1.L5IB 3 soma", "pulvinar.TRC 3"]),
+            "record_1_time": ("record_1_time", sample + start[0], s),
+            "record_1_population": ("record_1_cell", ["V1.L5IB", "V1.L5IB"]),
+            "record_1_index": ("record_1_cell", np.array([3, 5], np.int32)),
+            "record_1_neuron": ("record_1_cell", (l5[0] + [3, 5]).astype(np.int32)),
+            "record_lfp_time": ("record_lfp_time", field, s),
         },
         attrs={
             "cycle_length_s": LENGTH,

@@ -199,7 +199,7 @@ def test_measures_of_irregularity_synchrony_and_spectrum(make_circuit):
 def test_every_observable_is_described_and_returns_a_float(circuit):
     needed = {"population": "V1.L23", "cell_classes": ["L23"]}
     for name, observable in observables.OBSERVABLES.items():
-        assert observable.unit in ("1", "Hz", "ms")
+        assert observable.unit in ("1", "Hz", "ms", "mV")
         assert observable.meaning.endswith(".") and "\n" not in observable.meaning
         if observable.experiment != "circuit":
             continue

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from analysis import observables
 from analysis.data import schema
+from analysis.data.recordings import recording
 from analysis.figures import circuit as figures
-from analysis.figures import diagram
+from analysis.figures import diagram, recordings
 from analysis.report import page as pages
 from analysis.report import vector
 from analysis.report.circuit import Section, circuit_sections
@@ -116,13 +117,13 @@ def test_the_page_tells_parameters_versions_and_tables(page):
 
 
 def test_what_is_missing_is_named_and_the_rest_is_drawn(circuit, tmp_path):
-    bare = circuit.drop_vars(["stimulus", "trace_v", "trace_time", "trace_name"])
+    bare = circuit.drop_vars(["stimulus", *(v for v in circuit.variables if "record_" in str(v))])
     bare = bare.assign_attrs(projections="[]")
     del bare.attrs["populations"]
     page = read(write_report(bare, [], {}, tmp_path / "r.html"))
     text = " ".join(page.text)
     assert "No claims were tested." in text
-    for missing in ("variable 'stimulus'", "variable 'trace_v'", "attribute 'populations'"):
+    for missing in ("variable 'stimulus'", "nothing was recorded", "attribute 'populations'"):
         assert missing in text
     assert len(page.images) == 6
 
@@ -183,7 +184,8 @@ def test_every_figure_draws_on_the_axis_it_is_given(circuit):
         (figures.plot_pattern_correlation, ({"a": np.array([0.1, np.nan, 1])},)),
         (figures.plot_aligned_rates, (theta.aligned_rates(circuit),)),
         (figures.plot_spectrum, ({"V1.L5IB": spectra.spectrum(rate)},)),
-        (figures.plot_traces, (circuit,)),
+        (recordings.plot_potentials, (circuit, recording(circuit, what="V"))),
+        (recordings.plot_recorded, (circuit, recording(circuit, "V1.L5IB"))),
     ]
     for plot, data in calls:
         ax = Figure().add_subplot()
