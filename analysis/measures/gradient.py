@@ -83,7 +83,7 @@ NULLS = {
 
 _MINUS, _BEFORE = "minus", "before"
 _DELAY, WINDOW = 10e-3, 60e-3
-_SLOPES = ("fitted", "linear")
+_SLOPES = ("fitted", "linear", "rate")
 _BINS = 200
 
 
@@ -178,6 +178,10 @@ class Response(NamedTuple):
     def slope(self, drive: np.ndarray) -> np.ndarray:
         """Return the derivative of the rate by the drive."""
         return self.gain * self.scale * expit(self.scale * np.asarray(drive, float) + self.offset)
+
+    def slope_at(self, rate: np.ndarray) -> np.ndarray:
+        """Return the same derivative where the unit has that rate, whatever drives it."""
+        return -self.gain * self.scale * np.expm1(-np.asarray(rate, float) / self.gain)
 
 
 def fit_response(drive: np.ndarray, rate: np.ndarray) -> Response | None:
@@ -376,10 +380,16 @@ def block_projections(ds, block, window, slope, depth):
     for name, drive in drives.items():
         rate = rates(name, count_in.target(table[name]["cell_class"]))
         response = fit_response(drive, rate)
-        slopes[name] = np.ones_like(drive) if response is None else response.slope(drive)
+        judged = name == schema.population_name(ds, "relay")
+        if response is None:
+            slopes[name] = np.ones_like(drive)
+        elif slope == "rate" and not judged:
+            slopes[name] = response.slope_at(rate)
+        else:
+            slopes[name] = response.slope(drive)
         if slope == "linear":
             slopes[name] = np.full_like(drive, slopes[name].mean())
-        if name == schema.population_name(ds, "relay"):
+        if judged:
             errors[name] = rates(name, "plus") - rate
     deltas = backpropagate(errors, slopes, connections, int(depth))
     return [_Projection(*part[:-1], deltas.get(part[-1])) for part in parts]
@@ -486,11 +496,13 @@ def weight_gradients(
     window : float, s
         Last part of the minus phase that counts as the prediction, by default that of `r_pred`;
         one as long as the phase, or longer, is all of it. Its beginning has a tail of the outcome.
-    slope : {"fitted", "linear"}
+    slope : {"fitted", "linear", "rate"}
         f' from the response fitted to each population in this block, or the mean of that for all
         its cells and cycles: an error then counts the same at cells below threshold. With a single
         path to the relay cells that is f' = 1. Where rate or drive of a population does not vary,
-        f' is 1 in either case.
+        f' is 1 in either case. With "rate" cells other than relay cells have f' at the rate that
+        they have: a cell that projections outside of what learns keep silent passes no error on,
+        whatever the drive from those that learn.
     depth : int
         As `backpropagate`.
     permutations : int

@@ -234,6 +234,22 @@ def test_weights_that_follow_the_gradient_have_cosine_one(learned, truth, sign):
     np.testing.assert_allclose(found["change"].values, change)
 
 
+def test_cells_that_are_silent_pass_no_error_on_at_the_slope_of_their_rate(learned, truth):
+    ds = learned(lambda n: unit(truth[n]))
+    name = "V2.L5IB->V2.L6CT"
+    target = ds["synapse_target"].values[ds["synapse_projection"].values == name]
+    found = gradient.weight_gradients(ds, "training", slope="rate")
+    assert float(found["cosine"].sel(projection=name)) > 0.98
+    first = ds.isel(spike=ds["spike_neuron"].values != target[0])
+
+    def size(slope):
+        of = gradient.weight_gradients(first, "training", slope=slope)["gradient"].values
+        return np.abs(of[ds["synapse_projection"].values == name])[target == target[0]].max()
+
+    assert size("rate") == 0
+    assert size("fitted") > 0
+
+
 def test_the_size_of_the_gradient_is_that_of_the_error(learned, truth):
     found = gradient.weight_gradients(learned(lambda n: unit(truth[n])), "training")
     of = found["gradient"].values
@@ -402,6 +418,7 @@ def test_the_response_is_found_again(offset):
     step = 1e-4
     slope = (true.rate(drive + step) - true.rate(drive - step)) / (2 * step)
     np.testing.assert_allclose(true.slope(drive), slope, rtol=1e-5)
+    np.testing.assert_allclose(true.slope_at(true.rate(drive)), slope, rtol=1e-5)
 
 
 def test_where_nothing_varies_there_is_no_response():
