@@ -16,6 +16,7 @@ __all__ = [
     "WEIGHT_CLASSES",
     "alignment",
     "classify_synapses",
+    "cue_selectivity",
     "movement",
     "placed_synapses",
     "plastic_projection",
@@ -267,3 +268,52 @@ def alignment(
     if not (here.any() and np.ptp(a) > 0 and np.ptp(b) > 0):
         return np.nan
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def cue_selectivity(ds: xr.Dataset, block: str, projection: str, feature: str) -> float:
+    """Return how far cells told the two values of a feature of the cue part in their weights.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    block : str
+        Whose weight change counts.
+    projection : str
+        From cue cells, as in ``synapse_projection``.
+    feature : str
+        Of those in ``cue`` of the stimulus.
+
+    Returns
+    -------
+    float
+        Root mean square, over target cells, of the mean weight change from the cue cells that are
+        told one value less that from those told the other.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no such projection, feature, or block with a snapshot before it.
+    """
+    cue = list(movement(ds, block)[0].get("cue") or ())
+    if feature not in cue:
+        raise schema.AnalysisError(
+            f"no feature '{feature}' of the cue{schema.nearest(feature, cue)}"
+        )
+    names = ds["snapshot"].values.astype(str).tolist()
+    if block not in names[1:]:
+        raise schema.AnalysisError(f"no block '{block}'{schema.nearest(block, names[1:])}")
+    at = names.index(block)
+    mine = ds["synapse_projection"].values.astype(str) == plastic_projection(ds, projection)
+    change = np.diff(
+        ds["weight"].transpose("snapshot", "synapse").values[at - 1 : at + 1, mine], axis=0
+    )[0]
+    channel = ds["neuron_channel"].values[ds["synapse_source"].values[mine].astype(int)]
+    # channels are shared out: two values of the first feature, two of the next
+    value = channel.astype(int) * 2 * len(cue) // ds.sizes["channel"] - 2 * cue.index(feature)
+    _, target = np.unique(ds["synapse_target"].values[mine], return_inverse=True)
+    total = [np.bincount(target, change * (value == k)) for k in (0, 1)]
+    count = [np.bincount(target, value == k) for k in (0, 1)]
+    told = (count[0] > 0) & (count[1] > 0)
+    apart = total[0][told] / count[0][told] - total[1][told] / count[1][told]
+    return float(np.sqrt(np.mean(apart**2))) if apart.size else np.nan

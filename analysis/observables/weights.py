@@ -10,6 +10,7 @@ from analysis.measures.weights import (
     WEIGHT_CLASSES,
     alignment,
     classify_synapses,
+    cue_selectivity,
     plastic_projection,
 )
 from analysis.observables.registry import observable
@@ -86,3 +87,14 @@ def weight_alignment(ds, block, projection="predictor->relay", both=False):
     See `analysis.measures.weights.alignment`; the block ``start`` is the weights before learning.
     """
     return alignment(ds, block, projection, bool(both))
+
+
+@observable("1")
+def cue_selectivity_ratio(ds, block, projection, feature="direction", other="coin"):
+    """How far learning tells the values of a feature of the cue apart, over that of another one.
+
+    See `analysis.measures.weights.cue_selectivity`; 1 where both are told apart by chance alone.
+    NaN where the other is not told apart at all, as in synapses that do not learn.
+    """
+    of, against = (cue_selectivity(ds, block, projection, name) for name in (feature, other))
+    return of / against if against > 0 else np.nan
