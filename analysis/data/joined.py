@@ -67,6 +67,8 @@ def join(results: Mapping[str, xr.Dataset], conditions: Sequence[str] = ()) -> x
     variables, coordinates = synapse_variables([[_weights_of(p) for p in r] for r in runs], order)
     joined = joined.assign(variables).assign_coords(coordinates)
     joined.attrs = dict(first.attrs)
+    if "seeds" in (told := json.loads(first.attrs.get("run", "{}"))):
+        joined.attrs["run"] = json.dumps(told | {"seeds": seeds})
     for who in _WHO:
         if said := list(dict.fromkeys(ds.attrs[who] for ds in results.values() if who in ds.attrs)):
             joined.attrs[who] = "; ".join(said)

@@ -12,7 +12,7 @@ schema  what changed
         verdicts.json is an object that holds the list
 2       the attribute ``loops`` names the prediction loops; before, there was one circuit with one
 3       a verdict is ``holds``, ``falsified`` or ``undecided`` by an interval over seeds; before, it
-        held or failed by the mean
+        held or failed by the mean. Later ones may also be ``not judged``, with a ``why``
 ======= ==========================================================================================
 """
 

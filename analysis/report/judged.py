@@ -13,7 +13,7 @@ from analysis.data import schema
 from analysis.figures.circuit import style
 from analysis.figures.judged import judged_figure
 from analysis.report.circuit import Section
-from analysis.statistics.decide import FALSIFIED, HOLDS
+from analysis.statistics.decide import FALSIFIED, HOLDS, UNDECIDED
 
 __all__ = ["judged_sections"]
 
@@ -44,7 +44,7 @@ def judged_sections(
         groups.setdefault(key, []).append(v)
     if not groups:
         return []
-    order = [FALSIFIED, "undecided", HOLDS]
+    order = [FALSIFIED, UNDECIDED, HOLDS]
 
     def urgency(group):
         return min(order.index(v["verdict"]) if v["verdict"] in order else 1 for v in group[1])
@@ -57,7 +57,7 @@ def judged_sections(
     panels = [(_values(ds if more else None, key, group), group) for key, group in shown]
     caption = (
         "A dot for each seed, a line for the mean; the band is where the claim holds: blue, it "
-        "does; orange, it is falsified; grey, undecided."
+        "does; orange, it is falsified; grey, undecided or not judged."
     )
     if len(groups) > len(shown):
         caption += f" The first {_MOST} of {len(groups)} observables, falsified ones first."

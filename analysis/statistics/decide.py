@@ -19,6 +19,7 @@ __all__ = [
     "HOLDS",
     "LEAST_SEEDS",
     "LEVEL",
+    "NOT_JUDGED",
     "UNDECIDED",
     "Decision",
     "bounds_of",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 HOLDS, FALSIFIED, UNDECIDED = "holds", "falsified", "undecided"
+#: Of what gave no number, and of a comparison of what is the same by construction.
+NOT_JUDGED = "not judged"
 #: Fewer have no interval that is worth the name: there the mean decides.
 LEAST_SEEDS = 3
 LEVEL = 0.05

@@ -12,6 +12,8 @@ Senk et al. (2017), doi:10.1007/978-3-319-50862-7_19.
 
 from __future__ import annotations
 
+import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +41,9 @@ def _measures(ds: xr.Dataset) -> Iterator[tuple[str, str, dict]]:
         yield name, name, {}
 
 
-def compare(a: xr.Dataset, b: xr.Dataset, condition: str | None = None) -> xr.Dataset:
+def compare(
+    a: xr.Dataset, b: xr.Dataset, condition: str | None = None, other: str | None = None
+) -> xr.Dataset:
     """Compare the statistics of two results over their seeds.
 
     Parameters
@@ -48,6 +52,8 @@ def compare(a: xr.Dataset, b: xr.Dataset, condition: str | None = None) -> xr.Da
         Of circuit runs, several seeds each; the seeds need not be the same ones.
     condition : str, optional
         To be compared; may be left out where both have one, or their first one is meant.
+    other : str, optional
+        The condition of ``b``, where it is another one.
 
     Returns
     -------
@@ -62,13 +68,13 @@ def compare(a: xr.Dataset, b: xr.Dataset, condition: str | None = None) -> xr.Da
         If a result has fewer than three seeds, or no such condition, or other populations.
     """
     tables = []
-    for ds in (a, b):
+    for ds, wanted in ((a, condition), (b, other or condition)):
         if ds.sizes.get("seed", 1) < LEAST_SEEDS:
             raise schema.AnalysisError(
                 f"{ds.sizes.get('seed', 1)} seeds are too few to compare; at least {LEAST_SEEDS}"
             )
         names = [str(c) for c in np.atleast_1d(ds["condition"])] if "condition" in ds else [None]
-        name = condition or names[0]
+        name = wanted or names[0]
         if name not in names:
             raise schema.AnalysisError(f"no condition '{name}'{schema.nearest(name, names)}")
         seeds = [int(s) for s in ds["seed"].values]
@@ -96,6 +102,16 @@ def compare(a: xr.Dataset, b: xr.Dataset, condition: str | None = None) -> xr.Da
     ).assign_attrs(units="means and s.d. are in 'unit'")
 
 
+def _least_p(found: xr.Dataset) -> float:
+    """Return the p value of samples that do not overlap at all, of the most seeds there are."""
+    a, b = int(found["n_a"].max()), int(found["n_b"].max())
+    return 2 / math.comb(a + b, a)
+
+
+def _seeds_needed(n_measures: int) -> int:
+    return next(n for n in range(2, 99) if 2 / math.comb(2 * n, n) * n_measures <= LEVEL)
+
+
 def comparison_table(found: xr.Dataset) -> str:
     """Return a comparison as Markdown, the largest distance first, with a summary above it.
 
@@ -109,11 +125,21 @@ def comparison_table(found: xr.Dataset) -> str:
     # with many measures some p values are small by chance: Holm's correction
     order = known[np.argsort(p[known])]
     different = int((holm(p[known]) < LEVEL).sum())
+    if not order.size:
+        told = "no measure is defined in three seeds of both"
+    elif (least := _least_p(found)) * order.size > LEVEL:
+        told = (
+            f"{known.size} measures; NONE CAN DIFFER with so few seeds: the smallest p that they"
+            f" can give is {least:.2g}, Holm asks for {LEVEL / order.size:.2g};"
+            f" {_seeds_needed(order.size)} seeds of each could tell"
+        )
+    else:
+        told = (
+            f"{known.size} measures; {different} differ at 5 % (Kolmogorov-Smirnov, Holm);"
+            f" smallest p {p[order[0]]:.2g}, as expected by chance {1 / (order.size + 1):.2g}"
+        )
     lines = [
-        f"{known.size} measures; {different} differ at 5 % (Kolmogorov-Smirnov, Holm); smallest p"
-        f" {p[order[0]]:.2g}, as expected by chance {1 / (order.size + 1):.2g}"
-        if order.size
-        else "no measure is defined in three seeds of both",
+        told,
         "",
         "| measure | a | b | distance | p |",
         "|---|---|---|---|---|",
@@ -129,6 +155,27 @@ def comparison_table(found: xr.Dataset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def compare_folders(a: Path | str, b: Path | str, condition: str | None = None) -> str:
-    """Return the comparison of two run folders as Markdown; see `compare`."""
-    return comparison_table(compare(schema.load(a), schema.load(b), condition))
+def compare_folders(
+    a: Path | str, b: Path | str | None = None, condition: str | None = None
+) -> str:
+    """Return the comparison of two run folders as Markdown, or of two conditions of one.
+
+    Parameters
+    ----------
+    a, b : path
+        Run folders; without ``b``, two conditions of ``a`` are compared.
+    condition : str, optional
+        As `compare` takes it; without ``b``, the names of both conditions with a comma between
+        them, by default the first two.
+    """
+    first = schema.load(a)
+    if b is not None:
+        return comparison_table(compare(first, schema.load(b), condition))
+    have = [str(c) for c in np.atleast_1d(first["condition"])]
+    names = have[:2] if condition is None else next(csv.reader([condition], skipinitialspace=True))
+    if len(names) != 2 or names[0] == names[1]:
+        raise schema.AnalysisError(
+            f"{a}: needs two conditions to compare, such as --condition A,B; it has:"
+            f" {', '.join(have)}"
+        )
+    return f"a: {names[0]}; b: {names[1]}\n\n" + comparison_table(compare(first, first, *names))

@@ -15,6 +15,7 @@ from analysis.statistics.decide import (
     HOLDS,
     LEAST_SEEDS,
     LEVEL,
+    NOT_JUDGED,
     UNDECIDED,
     bounds_of,
     decide,
@@ -191,6 +192,14 @@ def over_families(verdicts: list[dict], families: list[str | None]) -> None:
                 v |= {"verdict": UNDECIDED, "holds": False}
 
 
+class _Failed(Exception):
+    """An observable that gave no number; the message says why."""
+
+
+_NOTHING = {"verdict": NOT_JUDGED, "interval": None, "p": None, "seeds_needed": None,
+            "holds": False}  # fmt: skip
+
+
 def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     """Judge every criterion of a run file.
 
@@ -209,7 +218,9 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
     Returns
     -------
     list of dict
-        As `verdict` gives them, and ``condition`` where the Dataset has several.
+        As `verdict` gives them, and ``condition`` where the Dataset has several. A verdict is
+        "not judged", and ``why`` says for what reason, where an observable fails, is undefined in
+        every run, or is the same in a circuit and its reference, seed by seed.
 
     Raises
     ------
@@ -235,6 +246,8 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
                 values.append(observables.evaluate(singles[run], measured.name, **args))
             except schema.AnalysisError as error:
                 raise schema.AnalysisError(f"criterion '{criterion['id']}': {error}") from None
+            except Exception as error:  # of an extension; the other criteria are judged
+                raise _Failed(f"error: {type(error).__name__}: {error}") from error
         return values
 
     for criterion, measured in zip(criteria, found, strict=True):
@@ -247,10 +260,18 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
         reference = criterion.get("reference")
         if wanted == "*":  # no deviation from itself
             chosen = [condition for condition in chosen if condition != reference]
-        base = measure(criterion, measured, reference) if reference is not None else None
         for condition in chosen:
-            values = measure(criterion, measured, condition)
+            why, base = "", None
+            try:
+                values = measure(criterion, measured, condition)
+                if reference is not None:
+                    base = measure(criterion, measured, reference)
+            except _Failed as error:
+                why, values = str(error), [math.nan] * sum(run[0] == condition for run in runs)
             if base is not None:
+                exact = criterion.get("min") == criterion.get("max") == 0  # that it be the same
+                if measured.experiment == "circuit" and values == base and not exact:
+                    why = f"the same numbers as in '{reference}': nothing was compared"
                 pairs = list(zip(values, base, strict=True))
                 if _relative(criterion):
                     values = [a / b - 1 if b else math.nan for a, b in pairs]
@@ -267,6 +288,10 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
                 criterion.get("source", ""),
                 criterion.get("margin"),
             )
+            if not why and result["failed"] == result["n"]:
+                why = "undefined in every run"
+            if why:
+                result |= _NOTHING | {"why": why}
             if condition is not None:
                 result["condition"] = condition
             if reference is not None:
@@ -284,6 +309,8 @@ def mark(v: dict) -> str:
 
 def remark(v: dict) -> str:
     """Return what to add to a verdict: failed runs, too few seeds, or how many would tell."""
+    if v.get("why"):
+        return v["why"]
     found = [f"{v['failed']} of {v['n']} undefined"] if v["failed"] else []
     if v["seeds_needed"] is not None:
         found.append(f"about {v['seeds_needed']} seeds would tell")
@@ -300,7 +327,7 @@ def summary(verdicts: list[dict]) -> str:
     seeds = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
     line = f"{sum(v['verdict'] == HOLDS for v in verdicts)} of {len(verdicts)} claims hold"
     line += f" (n = {seeds} seed{'' if n == [1] else 's'})"
-    for word in (FALSIFIED, UNDECIDED):
+    for word in (FALSIFIED, UNDECIDED, NOT_JUDGED):
         mine = [v["id"] for v in verdicts if v["verdict"] == word]
         line += f"; {word}: {', '.join(mine)}" if mine else ""
     return f"{line}."

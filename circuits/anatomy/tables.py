@@ -107,6 +107,8 @@ _PROJECTION = {
     "mark": (_one_of(MARKS, "mark"), True),
     "replaces": (checked.flag, False),
 }
+# what targets and arguments say that is no population
+_WORDS = ("stimulus", "pacing", "input", "population", "projection", "all", "start")
 _LOOP = {key: (checked.text, True) for key in ("name", *ROLES, "cortex")}
 
 
@@ -131,8 +133,8 @@ def _checked_rows(rows: Iterable[Row], keys: Mapping, tables: Tables) -> Iterato
     """Give rows with every key checked; one with words of the steps comes once for each step."""
     for at, row in rows:
         checked.keys(row, keys, at)
-        called = row.get("name", f"{row.get('source', '?')}->{row.get('target', '?')}")
-        at = f"{at} ({called})"
+        called = row.get("name", "->".join(row[k] for k in ("source", "target") if k in row))
+        at = f"{at} ({called})" if called else at
         for key, (_, needed) in keys.items():
             if needed and key not in row:
                 raise InputError(f"{at}: no '{key}'")
@@ -165,6 +167,17 @@ def projection_rows(tables: Tables) -> Iterator[Row]:
         yield where, _with_members(row, tables)
 
 
+def _check_name(name: str, where: str) -> None:
+    """Raise if a population's name would be read as something else elsewhere."""
+    if name in ROLES:
+        raise InputError(f"{where}: name: '{name}' is a role in a loop")
+    if name in _WORDS:
+        raise InputError(f"{where}: name: '{name}' has a meaning of its own in run files")
+    if not re.fullmatch(r"[^\W\d_][\w-]*(\.[^\W\d_][\w-]*)?", name):
+        raise InputError(f"{where}: name: '{name}' is no name, such as L23 or V1.L23: letters,"
+                         " digits, _ and -")  # fmt: skip
+
+
 def _populations(tables: Tables, size: str, scale: float) -> tuple[Population, ...]:
     found: dict[str, Population] = {}
     for where, row in population_rows(tables):
@@ -182,8 +195,7 @@ def _populations(tables: Tables, size: str, scale: float) -> tuple[Population, .
         for area in areas:
             changes = {"name": f"{area}.{row['name']}", "area": area} if area else {}
             population = Population(**{**row, **changes})
-            if population.name in ROLES:
-                raise InputError(f"{where}: name: '{population.name}' is a role in a loop")
+            _check_name(population.name, where)
             if population.name in found:
                 raise InputError(f"{where}: there is already a population '{population.name}'")
             found[population.name] = population

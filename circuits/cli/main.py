@@ -64,10 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("--replace", action="store_true",
                       help="let --out replace the result of another run")  # fmt: skip
 
-    compare = commands.add_parser("compare", help="do two runs have the same statistics over seeds")
+    compare = commands.add_parser(
+        "compare", help="do two runs, or two conditions of one, have the same statistics over seeds"
+    )
     compare.add_argument("a", metavar="DIR", help="a run folder")
-    compare.add_argument("b", metavar="DIR", help="another one, with the same populations")
-    compare.add_argument("--condition", metavar="NAME", help="default: the first one of each")
+    compare.add_argument("b", metavar="DIR", nargs="?",
+                         help="another, of the same populations; default: a itself")  # fmt: skip
+    compare.add_argument(
+        "--condition",
+        metavar="NAME",
+        help="default: the first of each; of one folder two, with a comma",
+    )
 
     params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
     params.add_argument("--format", choices=("md", "csv"), default="md")
@@ -189,7 +196,7 @@ def _list(arguments) -> int:
             # of before schema 3 the mean alone decided, see `analysis.data.versions`
             words = [v.get("verdict", "holds" if v["holds"] else "falsified") for v in verdicts]
             last = f"{words.count('holds')} of {len(verdicts)} claims hold"
-            for word in ("falsified", "undecided"):
+            for word in ("falsified", "undecided", "not judged"):
                 mine = [v["id"] for v, found in zip(verdicts, words, strict=True) if found == word]
                 last += f"; {word}: {', '.join(mine)}" if mine else ""
         print(f"{name}\n    {document.get('claim', '')}\n    {last}")
@@ -209,7 +216,7 @@ def _print_verdicts(verdicts: list[dict]) -> None:
         sign = v["verdict"].upper() if v["verdict"] == "falsified" else v["verdict"]
         told = "; ".join(filter(None, (f"n = {v['n']}", v["criterion"], remark(v))))
         where = f" [{v['condition']}]" if v.get("condition") and "[" not in v["id"] else ""
-        print(f"{sign:<9}  {v['id']}{where}: {value}{spread}{between}{unit} ({told})")
+        print(f"{sign:<10}  {v['id']}{where}: {value}{spread}{between}{unit} ({told})")
 
 
 def _names(text: str) -> list[str]:

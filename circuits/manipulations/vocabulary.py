@@ -25,6 +25,8 @@ from circuits.synapses.release import release_class
 __all__ = ["VERBS", "Verb", "changes", "silence_table", "verb", "with_courses"]
 
 PACING, STIMULUS = "pacing", "stimulus"
+#: What verbs can be of.
+TARGETS = ("population", "input", "projection", PACING, STIMULUS)
 _DIVISORS = (get_dimensions(ms), get_dimensions(farad / meter**2))
 
 
@@ -65,6 +67,9 @@ def verb(*targets, unit=None, default=None, takes=("value", "positions", "share"
     Its docstring begins with what it does. It takes the `Change` so far, the `Manipulation` and the
     names that its target matches, and returns a `Change`.
     """
+    for target in targets:
+        if target not in TARGETS:
+            raise InputError(f"manipulations: no target '{target}'{nearest(target, TARGETS)}")
 
     def register(make):
         name = make.__name__.removesuffix("_")

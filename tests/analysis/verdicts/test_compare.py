@@ -100,3 +100,25 @@ def test_what_cannot_be_compared_is_told(circuit_only):
         compare.compare(many, few)
     with pytest.raises(schema.AnalysisError, match="no condition 'x'"):
         compare.compare(many, many, "x")
+
+
+def test_too_few_seeds_to_tell_are_said_and_conditions_of_a_folder_are_compared(
+    circuit_only, monkeypatch
+):
+    rng = np.random.default_rng(4)
+    a, b = (result(rng.uniform(low, low + 2, 3), range(3), rng) for low in (10, 40))
+    line = compare.comparison_table(compare.compare(a, b)).splitlines()[0]
+    assert line == (
+        "3 measures; NONE CAN DIFFER with so few seeds: the smallest p that they can give is 0.1,"
+        " Holm asks for 0.017; 5 seeds of each could tell"
+    )
+    seen = []
+    both = a.expand_dims(condition=["A", "B, b"])
+    monkeypatch.setattr(compare.schema, "load", lambda _: both)
+    monkeypatch.setattr(compare, "compare", lambda *given: seen.append(given[2:]) or xr.Dataset())
+    monkeypatch.setattr(compare, "comparison_table", lambda _: "table")
+    assert compare.compare_folders("x") == "a: A; b: B, b\n\ntable"
+    compare.compare_folders("x", condition='"B, b",A')
+    assert seen == [("A", "B, b"), ("B, b", "A")]
+    with pytest.raises(schema.AnalysisError, match=r"x: needs two conditions .* it has: A, B"):
+        compare.compare_folders("x", condition="A")

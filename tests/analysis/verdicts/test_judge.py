@@ -143,7 +143,9 @@ def test_a_difference_from_a_reference_keeps_its_unit(many):
     assert (found["unit"], found["reference"]) == ("Hz", names[0])
     del paired["min"]
     same = judge.evaluate(many, [paired | {"margin": 1e3}])[0]
-    assert same["criterion"] == "within 1000 Hz of no difference" and same["verdict"] == "holds"
+    assert same["criterion"] == "within 1000 Hz of no difference"
+    phase = {"observable": "burst_plus_fraction", "args": {}, "unit": "1", "margin": 1.0}
+    assert judge.evaluate(many, [paired | phase])[0]["verdict"] == "holds"
 
 
 def test_a_family_is_corrected_for_its_number():
@@ -159,3 +161,36 @@ def test_a_family_is_corrected_for_its_number():
     assert [v["verdict"] for v in found] == ["undecided", "undecided", "holds", "holds"]
     assert found[0]["p_family"] == pytest.approx(2 * found[2]["p"]) and not found[0]["holds"]
     assert "p_family" not in found[3]  # one seed has no p
+
+
+def test_an_observable_that_fails_leaves_the_others_judged(many, monkeypatch):
+    from analysis import observables
+
+    def broken(ds):
+        """Never gives a number."""
+        return 1 / 0
+
+    monkeypatch.setattr(observables.registry, "OBSERVABLES", dict(observables.OBSERVABLES))
+    observables.observable("Hz")(broken)
+    bad = {"id": "bad", "claim": "x", "observable": "broken", "min": 0}
+    failed, locked = judge.evaluate(many, [bad, LOCKED])
+    assert failed["verdict"] == "not judged" and not failed["holds"] and failed["n"] == 2
+    assert judge.remark(failed) == "error: ZeroDivisionError: division by zero"
+    assert locked["holds"]
+    assert judge.summary([failed, locked]) == ("1 of 2 claims hold (n = 2 seeds); not judged: bad.")
+
+
+def test_what_is_the_same_by_construction_is_not_judged(circuit, join_runs):
+    same = {"id": "s", "claim": "x", "observable": "plus_pattern_r", "condition": "copy",
+            "reference": "intact", "contrast": "difference", "max": 0.5}  # fmt: skip
+    twice = join_runs({("intact", 1): circuit, ("copy", 1): circuit})
+    (found,) = judge.evaluate(twice, [same])
+    assert found["verdict"] == "not judged" and "the same numbers" in judge.remark(found)
+    (found,) = judge.evaluate(twice, [same | {"min": 0, "max": 0}])
+    assert found["verdict"] == "holds"
+
+
+def test_what_is_defined_in_no_run_is_not_judged(many):
+    silent = many.isel(spike=slice(0, 0)).assign(rate=many["rate"] * 0)
+    (found,) = judge.evaluate(silent, [LOCKED])
+    assert (found["verdict"], found["why"]) == ("not judged", "undefined in every run")

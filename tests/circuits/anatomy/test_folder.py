@@ -1,5 +1,6 @@
 """Folders of an anatomy: what extends what, groups, steps, sizes, loops, and mistakes."""
 
+import json
 import re
 from pathlib import Path
 
@@ -126,3 +127,14 @@ def test_inputs_are_no_targets(third_area):
     )
     with pytest.raises(InputError, match=r"projections\.toml: .*target 'LGN' is an input"):
         load_circuit("tiny", anatomy=third_area)
+
+
+@pytest.mark.parametrize("name", ["", "A->B", "V3.*", "stimulus", "a b", "V1.L4.x", "4", "relay"])
+def test_names_that_would_be_read_as_something_else_are_refused(third_area, name):
+    rows = json.dumps({"population": [{"name": name, "area": "V1", "cell": "PV", "cells": 1}]})
+    with pytest.raises(InputError, match=r"^own: population 1.*name: '") as told:
+        load_circuit("tiny", added=(rows, "own"))
+    assert "\n" not in str(told.value)
+    nameless = json.dumps({"population": [{"area": "V1", "cell": "PV", "cells": 1}]})
+    with pytest.raises(InputError, match=r"population 1: no 'name'"):
+        load_circuit("tiny", added=(nameless, "own"))

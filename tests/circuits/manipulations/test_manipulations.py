@@ -21,7 +21,7 @@ from circuits.engine.planner import make_plan
 from circuits.engine.project import DeviceError
 from circuits.manipulations import VERBS, Manipulation, When, changes
 from circuits.manipulations.model import Course, Timeline
-from circuits.manipulations.vocabulary import with_courses
+from circuits.manipulations.vocabulary import verb, with_courses
 from circuits.runfiles.resolve import resolve
 from tests.circuits.learning_runs import BASE, PLASTICITY, reduced
 
@@ -325,8 +325,8 @@ def test_a_verb_that_varies_what_cells_do_not_have_is_refused(monkeypatch):
     def make(change, m, names):
         return with_courses(change, [Course(name, "g_Naa", 0.0, m) for name in names])
 
-    verb = replace(VERBS["silence"], name="typo", make=make)
-    monkeypatch.setitem(VERBS, "typo", verb)
+    typo = replace(VERBS["silence"], name="typo", make=make)
+    monkeypatch.setitem(VERBS, "typo", typo)
     with pytest.raises(InputError, match=r"'g_Naa', which 'TRC' does not have; did you mean 'g_Na"):
         changes(load_circuit("tiny"), [Manipulation("typo", "TRC")])
     with pytest.raises(InputError, match="which 'THETA' does not have; valid: rate"):
@@ -379,3 +379,8 @@ manipulation = [
     assert np.array_equal(b[3, : n // 2], a[3, : n // 2]) and np.ptp(b[3, n // 2 :]) == 0
     assert np.array_equal(b[5], b[4]) and np.array_equal(b[7, 4:], a[7, :-4])
     assert not np.array_equal(shown["drive"], shown_other["drive"])
+
+
+def test_a_verb_of_what_is_no_target_is_refused():
+    with pytest.raises(InputError, match="no target 'populations'; did you mean 'population'"):
+        verb("populations")
