@@ -67,6 +67,7 @@ __all__ = [
     "Connection",
     "Response",
     "backpropagate",
+    "error_felt",
     "fit_response",
     "partial_coefficients",
     "weight_gradients",
@@ -470,6 +471,42 @@ def partial_coefficients(ds: xr.Dataset, block: str, projection: str) -> tuple[f
     change, *rest = (table - table.mean(1, keepdims=True)) / spread
     plus, minus = np.linalg.lstsq(np.stack(rest, axis=1), change, rcond=None)[0]
     return float(plus), float(minus)
+
+
+def error_felt(ds: xr.Dataset, block: str, population: str) -> float:
+    """Correlate what cells say in the plus phase less the minus one with their share of the error.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run that learns.
+    block : str
+    population : str
+        Some of its synapses learn, and an error reaches it.
+
+    Returns
+    -------
+    float
+        Pearson correlation of plus - minus, late in the minus phase, with minus dE/du of
+        `backpropagate` at linear responses; over cells and cycles in which the cell fires in either
+        window, both less the cell's mean over these. NaN where no error reaches the population, or
+        where either does not vary.
+    """
+    parts = block_projections(ds, block, WINDOW, "linear", 6)
+    delta = next((p.delta for p in parts if p.name.split("->")[1] == population), None)
+    if delta is None:
+        return np.nan
+    cells, at = schema.cell_index(ds, population), blocks.block_cycles(ds, block)
+    windows = phases.windows_of(ds)
+    minus, plus = (phases.cell_rates(ds, cells, *windows[k])[at] for k in ("minus", "plus"))
+    fires = minus + plus > 0
+    pair = [np.where(fires, x, np.nan) for x in (plus - minus, delta)]
+    some = fires.any(0)
+    a, b = (x[:, some] - np.nanmean(x[:, some], axis=0) for x in pair)
+    a, b = a[fires[:, some]], b[fires[:, some]]
+    if a.size < 2 or not (a.std() > 0 and b.std() > 0):
+        return np.nan
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def z_score(cosine, mean, sd):

@@ -10,6 +10,7 @@ from analysis.measures.gradient import (
     NULLS,
     WINDOW,
     block_projections,
+    error_felt,
     null_cosine,
     partial_coefficients,
     z_score,
@@ -98,3 +99,12 @@ def partial_coefficient(ds, block, projection="predictor->relay", phase="plus"):
         raise schema.AnalysisError(f"no phase '{phase}'{schema.nearest(phase, schema.PHASES)}")
     found = partial_coefficients(ds, block, weights.plastic_projection(ds, projection))
     return found[0 if phase == "plus" else 1]
+
+
+@observable("1")
+def cortical_error(ds, block, population="predictor"):
+    """Correlation of plus - minus of a population with the error that is sent back to it.
+
+    Cell by cell, over cycles; see `analysis.measures.gradient.error_felt`.
+    """
+    return error_felt(ds, block, schema.population_name(ds, population))

@@ -250,6 +250,30 @@ def test_cells_that_are_silent_pass_no_error_on_at_the_slope_of_their_rate(learn
     assert size("fitted") > 0
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_error_in_cortex_is_that_of_cells_which_change_with_it(network, trains, sign):
+    rate = {k: r[N_BEFORE:] for k, r in network.rates().items()}
+    back = (network.outcome[N_BEFORE:] - rate["TRC"]) @ network.dense("V2.L6CT->TRC")
+    change = sign * back / np.abs(back).max() * 400
+    start = (np.arange(N_CYCLE) + N_BEFORE + 2) * LENGTH
+    rng, told = np.random.default_rng(4), []
+    time, cell = trains["V2.L6CT"]
+    phase = time % LENGTH
+    late = (phase >= MINUS - WINDOW) & (phase < MINUS)
+    for c, k in np.ndindex(change.shape):
+        begin = start[c] + MINUS
+        here = late & (cell == k) & (time >= start[c]) & (time < begin)
+        n = max(round((here.sum() / WINDOW + change[c, k]) * MINUS), 0)
+        told.append((rng.uniform(begin + 1e-3, begin + MINUS - 1e-3, n), np.full(n, k)))
+    keep = (phase < MINUS) | (time < start[0])
+    times, cells = (np.concatenate(x) for x in zip((time[keep], cell[keep]), *told, strict=True))
+    spikes = trains | {"V2.L6CT": (times, cells.astype(int))}
+    weights = network.weights
+    ds = run_of(spikes, network.pairs, weights, {n: w + 1e-4 for n, w in weights.items()})
+    assert sign * value(ds, "cortical_error") > 0.5
+    assert np.isnan(value(ds, "cortical_error", population="V2.L23"))
+
+
 def test_the_size_of_the_gradient_is_that_of_the_error(learned, truth):
     found = gradient.weight_gradients(learned(lambda n: unit(truth[n])), "training")
     of = found["gradient"].values
