@@ -90,7 +90,7 @@ _PACING = {
 }
 _RECORD = {
     "target": "a population or projection; `*` matches; with `LFP` an area",
-    "what": "name or list of names, such as `V`, `I_T`, `weight`, `LFP`",
+    "what": "name or list of names, see [recordings](../howto/recordings.md)",
     "cells": "of a population: how many, spread evenly, or a list of indices; default 4",
     "synapses": "of a projection: the same",
     "interval": "between samples, of whole steps and a whole part of the cycle; default 1 ms",

@@ -145,7 +145,7 @@ def recordings_figure(ds: xr.Dataset) -> Figure:
         (plot_potentials if is_v else plot_recorded)(ds, values, ax=figure.add_subplot(rows[k]))
     for k, record in enumerate(fields):
         pair = rows[len(single) + k].subgridspec(1, 2, width_ratios=(2, 1))
-        _field(ds, lfp(ds, record=record), *(figure.add_subplot(one) for one in pair))
+        _field(ds, lfp(ds, record=record), *(figure.add_subplot(pair[at]) for at in (0, 1)))
     figure.axes[-1 if not fields else -2].set_xlabel("time (s)")
     return figure
 

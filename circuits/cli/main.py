@@ -85,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     observables.add_argument("name", metavar="NAME", nargs="?", help="only names that contain it")
     commands.add_parser("manipulations", help="every manipulation: targets, value, meaning")
+    edges = commands.add_parser("edges", help="write all synapses of a circuit; runs nothing")
+    edges.add_argument("file", metavar="FILE|NAME", help="a run file, or the name of one")
+    edges.add_argument("--out", metavar="FILE", required=True, help=".csv, .csv.gz or .nc")
+    edges.add_argument("--seed", metavar="SEED", type=int, help="default: the first of the file")
+    edges.add_argument("--condition", metavar="NAME", help="default: the first of the file")
+    edges.add_argument("--size", metavar="SIZE", help="as of run")
+    edges.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+                       help="as of run")  # fmt: skip
     commands.add_parser("doctor", help="what works here, and what to do about the rest")
     return parser
 
@@ -411,6 +419,17 @@ def _manipulations(arguments) -> int:
     return 0
 
 
+def _edges(arguments) -> int:
+    from circuits.driver.edges import write_edges
+
+    path, n = write_edges(
+        arguments.file, arguments.out, seed=arguments.seed, condition=arguments.condition,
+        size=arguments.size, settings=arguments.settings,
+    )  # fmt: skip
+    print(f"{n} rows: {path}")
+    return 0
+
+
 def _doctor(arguments) -> int:
     from circuits.cli.doctor import print_report
 
@@ -420,7 +439,7 @@ def _doctor(arguments) -> int:
 _COMMANDS = {"list": _list, "run": _run, "sweep": _sweep, "report": _report, "join": _join,
              "export": _export, "compare": _compare, "predictions": _predictions,
              "predict": _predict, "params": _params, "observables": _observables,
-             "manipulations": _manipulations, "doctor": _doctor}  # fmt: skip
+             "manipulations": _manipulations, "edges": _edges, "doctor": _doctor}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
