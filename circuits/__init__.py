@@ -38,15 +38,23 @@ __all__ = ["Circuit", "InputError", "load", "run", "sweep"]
 def __getattr__(name: str):
     """Import what is heavy when it is asked for."""
     if name == "run":
-        from circuits.api.run import run as found
-    elif name == "load":
-        from circuits.api.circuit import load as found
-    elif name == "Circuit":
-        from circuits.api.circuit import Circuit as found
-    elif name == "sweep":
-        from circuits.sweeps.sweep import sweep as found
-    elif name == "InputError":
-        from cells.parameters import InputError as found
-    else:
-        raise AttributeError(f"module 'circuits' has no attribute '{name}'")
-    return found
+        from circuits.api.run import run
+
+        return run
+    if name == "load":
+        from circuits.api.circuit import load
+
+        return load
+    if name == "Circuit":
+        from circuits.api.circuit import Circuit
+
+        return Circuit
+    if name == "sweep":
+        from circuits.sweeps.sweep import sweep
+
+        return sweep
+    if name == "InputError":
+        from cells.parameters import InputError
+
+        return InputError
+    raise AttributeError(f"module 'circuits' has no attribute '{name}'")

@@ -35,8 +35,9 @@ class Plots:
         first = schema.runs(self._ds)[0]
         condition = first[0] if condition is None else condition
         seed = first[1] if seed is None else seed
-        said = [condition and f"{condition}", seed is not None and f"seed {seed}"]
-        return schema.select(self._ds, seed, condition), ", ".join(filter(None, said))
+        said = [str(condition)] if condition else []
+        said += [] if seed is None else [f"seed {seed}"]
+        return schema.select(self._ds, seed, condition), ", ".join(said)
 
     def raster(
         self, condition: str | None = None, seed: int | None = None, *, n_cycle: int = 6,

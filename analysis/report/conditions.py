@@ -73,6 +73,6 @@ def _rates(runs):
 def first_of_each(ds: xr.Dataset) -> tuple[dict[str, xr.Dataset], list[str]]:
     """Return one run of each condition that has room, of the first seed; and the other names."""
     runs = schema.runs(ds)
-    names = list(dict.fromkeys(condition for condition, _ in runs))
+    names = list(dict.fromkeys(condition or "" for condition, _ in runs))
     seed = runs[0][1]
-    return {c: schema.select(ds, seed, c) for c in names[:MOST]}, names[MOST:]
+    return {c: schema.select(ds, seed, c or None) for c in names[:MOST]}, names[MOST:]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -204,8 +205,9 @@ def write_report(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"number": _number, "remark": judge.remark, "linked": linked,
-                            "breakable": _breakable}  # fmt: skip
+    filters: dict[str, Any] = {"number": _number, "remark": judge.remark, "linked": linked,
+                               "breakable": _breakable}  # fmt: skip
+    environment.filters |= filters
     template = files("analysis.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     ready = [_shown(section, number) for number, section in enumerate(sections, 1)]
     light, dark = vector.colour_rules("".join(s["image"] or "" for s in ready))

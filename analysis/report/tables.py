@@ -90,7 +90,7 @@ def run_tables(info: Mapping) -> list[dict]:
     if rows := [_row(key, value) for key, value in _flat(told)]:
         tables.append(_table("How it was run", rows))
     document = {k: v for k, v in info.get("run", {}).items() if k not in (*_APART, "criteria")}
-    empty = ({}, [], "", None)
+    empty: tuple = ({}, [], "", None)
     rows = [_row(k, v) for k, v in _flat(document) if v not in empty and k not in told]
     if rows:
         tables.append(_table("What the run file says, and defaults", rows, folded=len(rows) > 60))

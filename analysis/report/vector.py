@@ -47,7 +47,7 @@ def inline(figure: Figure, label: str, prefix: str, limit: int = LIMIT) -> tuple
             for artist in (*ax.lines, *ax.collections, *ax.patches):
                 artist.set_rasterized(True)
         text, boxes = _saved(figure)
-    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()
+    (width, height), *_ = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
     body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
@@ -74,8 +74,11 @@ _FONTS = "'DejaVu Sans', Verdana, sans-serif"
 
 def _saved(figure) -> tuple[str, bool]:
     buffer = io.StringIO()
-    own = {"svg.fonttype": "none"}
-    with style(), matplotlib.rc_context(own), warnings.catch_warnings(record=True) as caught:
+    with (
+        style(),
+        matplotlib.rc_context({"svg.fonttype": "none"}),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         # no date, so that the same result gives the same page
         figure.savefig(
