@@ -174,8 +174,8 @@ def _check_name(name: str, where: str) -> None:
     if name in _WORDS:
         raise InputError(f"{where}: name: '{name}' has a meaning of its own in run files")
     if not re.fullmatch(r"[^\W\d_][\w-]*(\.[^\W\d_][\w-]*)?", name):
-        raise InputError(f"{where}: name: '{name}' is no name, such as L23 or V1.L23: letters,"
-                         " digits, _ and -")  # fmt: skip
+        raise InputError(f"{where}: name: '{name}' is no name: letters, digits,"
+                         " _ and -, with a . between parts")  # fmt: skip
 
 
 def _populations(tables: Tables, size: str, scale: float) -> tuple[Population, ...]:
