@@ -22,11 +22,26 @@ from analysis.statistics.decide import (
     holm,
 )
 
-__all__ = ["criterion_text", "evaluate", "mark", "over_families", "remark", "summary",
+__all__ = ["CRITERION", "criterion_text", "evaluate", "mark", "over_families", "remark", "summary",
            "unit_of", "verdict"]  # fmt: skip
 
-_KEYS = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast", "min",
-         "max", "margin", "family", "unit")  # fmt: skip
+#: Keys of a criterion, and what they mean.
+CRITERION = {
+    "id": "its name, in verdicts",
+    "claim": "what is claimed, in a sentence",
+    "source": "of the claim, such as a DOI",
+    "observable": "the number that is judged",
+    "args": "table of arguments of the observable",
+    "condition": 'in which it is judged; default the first one; "*": in each',
+    "reference": "another condition that this one is compared with, seed by seed: what is judged is"
+    " value / reference - 1, so that -0.5 is half of it",
+    "contrast": 'of a comparison: "relative" (default) or "difference", value - reference',
+    "min": "the claim holds if the value is not below it",
+    "max": "the claim holds if the value is not above it",
+    "margin": "in place of min and max: there is no difference from the reference beyond it",
+    "family": "verdicts of one family are corrected for their number (Holm)",
+    "unit": 'of min, max and margin; it must be that of the observable, of a relative one "1"',
+}
 _CONTRASTS = ("relative", "difference")
 _SAME = {"bursts/s": "Hz", "spikes/s": "Hz", "1/s": "Hz", "": "1", "dimensionless": "1"}
 
@@ -69,9 +84,9 @@ def _relative(criterion) -> bool:
 def _check(criterion, ds):
     name = criterion.get("id", "?")
     for key in criterion:
-        if key not in _KEYS:
+        if key not in CRITERION:
             raise schema.AnalysisError(
-                f"criterion '{name}': unknown key '{key}'{schema.nearest(key, _KEYS)}"
+                f"criterion '{name}': unknown key '{key}'{schema.nearest(key, CRITERION)}"
             )
     for key in ("id", "claim", "observable"):
         if not criterion.get(key):
@@ -296,6 +311,8 @@ def evaluate(ds: xr.Dataset, criteria: list[dict]) -> list[dict]:
                 result["condition"] = condition
             if reference is not None:
                 result["reference"] = reference
+                how = "relative to" if _relative(criterion) else "against"
+                result["criterion"] += f" {how} {reference}"
             results.append(result)
             families.append(criterion.get("family"))
     over_families(results, families)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cells.parameters import MARKS, load_tables
+from cells.parameters import MARKS, InputError, load_tables
 from circuits.anatomy.folder import DEFAULT, Tables, find_anatomy, read_tables
 from circuits.anatomy.tables import load_circuit, population_rows, projection_rows
 
@@ -117,17 +119,45 @@ def _projections(tables: Tables) -> Iterator[Row]:
             yield Row("projections", name, receptor, f"{share:g}", "1", meaning, *basis)
 
 
-def write_parameters(stream, form: str = "md", anatomy: Path | str = DEFAULT) -> None:
+def _chosen(rows: list[Row], names: Sequence[str]) -> list[Row]:
+    found: set[Row] = set()
+    for name in names:
+        mine = {row for row in rows if any(fnmatchcase(one, name) for one in _called(row))}
+        if not mine:
+            known = {one for row in rows for one in _called(row)}
+            raise InputError(f"params: no parameter '{name}'{_close(name, known)}")
+        found |= mine
+    return [row for row in rows if row in found]
+
+
+def _close(name: str, known: set[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def _called(row: Row) -> tuple[str, ...]:
+    """Return what one may call a parameter by; of a projection without the number of its row."""
+    what = row.object.partition(": ")[2] or row.object
+    return row.parameter, f"{what}.{row.parameter}", what, row.table
+
+
+def write_parameters(
+    stream, form: str = "md", names: Sequence[str] = (), anatomy: Path | str = DEFAULT
+) -> None:
     """Write the list.
 
     Parameters
     ----------
     stream : file
     form : {"md", "csv"}
+    names : sequence of str
+        Only these: a parameter, ``OBJECT.PARAMETER``, an object or a table, or a pattern of one.
     anatomy : path or str
         As `parameters` takes it.
     """
-    rows = parameters(anatomy)
+    rows = list(parameters(anatomy))
+    if names:
+        rows = _chosen(rows, names)
     if form == "csv":
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(FIELDS)

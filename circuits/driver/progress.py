@@ -13,6 +13,7 @@ __all__ = ["Progress", "duration_text"]
 
 _WIDTH = 28
 _QUIET_S = 1.5
+_LINE_S = 20  # between lines where there is no terminal
 
 
 def duration_text(seconds: float) -> str:
@@ -32,10 +33,13 @@ class Progress:
     ----------
     stream : file, optional
         Default standard error. The bar is drawn only on a terminal, and only for tasks that take
-        more than a second or two.
+        more than a second or two; elsewhere a line every 20 s tells the same.
+    level : {-1, 0, 1}
+        -1: nothing is written. 1: a line for every task that begins, too.
     """
 
-    def __init__(self, stream=None):
+    def __init__(self, stream=None, level: int = 0):
+        self.level = level
         self.stream = stream or sys.stderr
         self.terminal = bool(getattr(self.stream, "isatty", lambda: False)())
         self._lock = threading.Lock()
@@ -47,7 +51,7 @@ class Progress:
         self._drawn = False
 
     def __enter__(self) -> Progress:
-        if self.terminal:
+        if self.level >= 0:
             self._thread = threading.Thread(target=self._tick, daemon=True)
             self._thread.start()
         return self
@@ -68,6 +72,9 @@ class Progress:
         """Start another task; its time is counted from here."""
         with self._lock:
             self._title, self._fraction, self._start = title, math.nan, time.monotonic()
+            if self.level > 0:
+                self._clear()
+                print(title, file=self.stream, flush=True)
 
     def update(self, fraction: float) -> None:
         """Say how much of the task is done: 0 to 1, or NaN where nobody knows."""
@@ -76,6 +83,8 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Write a line that stays."""
+        if self.level < 0:
+            return
         with self._lock:
             self._clear()
             print(text, file=self.stream, flush=True)
@@ -100,8 +109,12 @@ class Progress:
             self._drawn = False
 
     def _tick(self) -> None:
-        while not self._stop.wait(0.25):
+        while not self._stop.wait(0.25 if self.terminal else _LINE_S):
             with self._lock:
+                if not self.terminal:
+                    if self._title:
+                        print(self.text(), file=self.stream, flush=True)
+                    continue
                 if not self._title or time.monotonic() - self._start < _QUIET_S:
                     continue
                 columns = shutil.get_terminal_size().columns

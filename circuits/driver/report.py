@@ -138,8 +138,10 @@ def rebuild_report(folder: Path | str) -> Path:
     return folder
 
 
-def judge_folder(folder: Path, ds: xr.Dataset, info: Mapping, criteria: Iterable[Mapping]) -> None:
-    """Write verdicts.json and report.html of a result that is in its folder.
+def judge_folder(
+    folder: Path, ds: xr.Dataset, info: Mapping, criteria: Iterable[Mapping], report: bool = True
+) -> None:
+    """Write verdicts.json and, if wanted, report.html of a result that is in its folder.
 
     Parameters
     ----------
@@ -150,6 +152,7 @@ def judge_folder(folder: Path, ds: xr.Dataset, info: Mapping, criteria: Iterable
     info : mapping
         What its run.json holds.
     criteria : iterable of mapping
+    report : bool
     """
     from analysis.data.versions import with_schema
 
@@ -157,7 +160,8 @@ def judge_folder(folder: Path, ds: xr.Dataset, info: Mapping, criteria: Iterable
     try:
         verdicts = evaluate(info.get("experiment", "circuit"), ds, criteria)
         store.write_json(new, with_schema(verdicts=verdicts))
-        write_report(ds, verdicts, info, folder / "report.html")
+        if report:
+            write_report(ds, verdicts, info, folder / "report.html")
         new.replace(folder / "verdicts.json")
     except BaseException as error:
         error.add_note(f"the result is kept: pulvinar report {folder} judges it again")

@@ -51,6 +51,7 @@ def run_file(
     fresh: bool = False,
     replace: bool = False,
     build_only: bool = False,
+    report: bool = True,
     progress: Progress | None = None,
 ) -> Path:
     """Run a run file and write its folder.
@@ -73,6 +74,8 @@ def run_file(
         Replace the result of another run too.
     build_only : bool
         Compile the programs and run nothing. So it is on device cuda where there is no GPU.
+    report : bool
+        Draw report.html; without it, ``pulvinar report`` draws it later.
     progress : Progress, optional
 
     Returns
@@ -106,7 +109,7 @@ def run_file(
     build_only = build_only or (run.experiment == "circuit" and not device.is_here())
     execute(
         run, folder, jobs=jobs, fresh=fresh, replace=replace, build_only=build_only,
-        progress=progress, command=_command(path, **options),
+        report=report, progress=progress, command=_command(path, **options),
     )  # fmt: skip
     return folder
 
@@ -134,6 +137,7 @@ def execute(
     fresh: bool = False,
     replace: bool = False,
     build_only: bool = False,
+    report: bool = True,
     progress: Progress | None = None,
     command: str = "",
 ) -> xr.Dataset | None:
@@ -144,7 +148,7 @@ def execute(
     run : Run
     folder : path or None
         None: write nothing, and keep nothing for a run that is cut short.
-    jobs, fresh, replace, build_only, progress
+    jobs, fresh, replace, build_only, report, progress
         As of `run_file`.
     command : str
         What makes the run again, for its report.
@@ -180,8 +184,8 @@ def execute(
             return None
         ds, described = _kept(run, folder, jobs, fresh, progress, begun)
         # what can be repeated comes when what cannot is on the disk
-        progress.begin(f"{run.name}: analysis and report")
-        judge_folder(folder, ds, described, run.criteria)
+        progress.begin(f"{run.name}: analysis" + (" and report" if report else ""))
+        judge_folder(folder, ds, described, run.criteria, report)
     return ds
 
 

@@ -143,7 +143,7 @@ def test_a_difference_from_a_reference_keeps_its_unit(many):
     assert (found["unit"], found["reference"]) == ("Hz", names[0])
     del paired["min"]
     same = judge.evaluate(many, [paired | {"margin": 1e3}])[0]
-    assert same["criterion"] == "within 1000 Hz of no difference"
+    assert same["criterion"] == f"within 1000 Hz of no difference against {names[0]}"
     phase = {"observable": "burst_plus_fraction", "args": {}, "unit": "1", "margin": 1.0}
     assert judge.evaluate(many, [paired | phase])[0]["verdict"] == "holds"
 

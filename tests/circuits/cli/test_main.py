@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from analysis.verdicts import judge
 from circuits.anatomy.folder import DEFAULT, find_anatomy
 from circuits.cli import main
 from circuits.cli.params import FIELDS, parameters
@@ -239,3 +241,54 @@ def test_a_condition_with_a_comma_can_be_chosen(text, names, monkeypatch):
     monkeypatch.setattr("circuits.driver.run.run_file", run_file)
     assert main.main(["run", "first_light", "--conditions", text]) == 2
     assert chosen == [names]
+
+
+def test_one_parameter_is_found_by_any_of_its_names(capsys):
+    for name, n in (("TRC.g_KL", 1), ("V1.L5IB->TRC.weight", 1), ("lgn", None), ("*.g_KL", None)):
+        assert main.main(["params", name, "--format", "csv"]) == 0
+        rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+        assert rows and (n is None or len(rows) == n), name
+    assert main.main(["params", "TRC.g_KX"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "did you mean 'TRC.g_K" in error
+
+
+def test_the_cache_is_told_and_what_is_old_is_deleted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PULVINAR_CACHE", str(tmp_path))
+    for name, age in (("new", 0), ("old", 40)):
+        folder = tmp_path / "programs" / name
+        folder.mkdir(parents=True)
+        (folder / "main").write_bytes(b"0" * 2_000_000)
+        when = time.time() - 86400 * age
+        os.utime(folder / "main", (when, when))
+    assert main.main(["cache"]) == 0
+    text = capsys.readouterr().out
+    assert "2 compiled programs, 4.0 MB" in text and "old    2.0 MB  used 40 days ago" in text
+    assert main.main(["cache", "--clear", "--older", "30"]) == 0
+    assert "1 compiled programs, 2.0 MB\n    deleted; 1 are left" in capsys.readouterr().out
+    assert [p.name for p in (tmp_path / "programs").iterdir()] == ["new"]
+    assert main.main(["cache", "--clear"]) == 0
+    assert not list((tmp_path / "programs").iterdir())
+    assert main.main(["cache", "--older", "-1"]) == 2
+
+
+def test_one_observable_is_told_in_full_and_all_with_the_keys_of_criteria(capsys):
+    assert main.main(["observables", "r_pred"]) == 0
+    assert "a silent minus pattern counts 0" in capsys.readouterr().out
+    assert main.main(["observables"]) == 0
+    text = capsys.readouterr().out
+    assert "a silent minus pattern" not in text
+    for key in judge.CRITERION:
+        assert f"\n{key}\n    " in text
+
+
+def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("circuits.driver.progress._LINE_S", 0.01)
+    for level, wanted in ((0, "work  0 s"), (1, "work\n"), (-1, "")):
+        stream = io.StringIO()
+        with Progress(stream, level) as bar:
+            bar.begin("work")
+            time.sleep(0.1)
+            if level < 0:
+                bar.note("a note")
+        assert wanted in stream.getvalue() and (level >= 0 or not stream.getvalue())
