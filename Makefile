@@ -8,7 +8,7 @@ export MPLBACKEND ?= Agg
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv run test test-all coverage lint replicate predictions bench docs cuda-build clean
+.PHONY: help .venv run test test-all coverage lint replicate predictions bench docs notebooks cuda-build clean
 
 help:
 	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench       speed and accuracy against plain Brian2, NEST and NEURON, alone on"
 	@echo "                 the machine; writes runs/results/bench/"
 	@echo "make docs        the documentation: docs/_build/html/index.html"
+	@echo "make notebooks   run the notebooks of runs/notebooks/ and keep what they show"
 	@echo "make cuda-build  install brian2cuda and cuRAND, generate and compile the CUDA project (no GPU needed)"
 	@echo "make clean       remove .venv, caches and build folders (results stay)"
 
@@ -85,6 +86,9 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+notebooks: $(STAMP)
+	PYTHONPATH=. $(BIN)/python docs/notebooks.py
 
 .venv/.cuda: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,cuda]'

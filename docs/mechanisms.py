@@ -11,6 +11,7 @@ from scipy.special import exprel
 from cells.currents import CURRENTS
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
+from circuits.plasticity.bench.run import gate_lead
 from circuits.plasticity.rules.registry import RULES, WHY, rule
 from circuits.plasticity.rules.trains import window_trains
 from circuits.synapses.receptors import _TEMPLATES as RECEPTORS
@@ -253,7 +254,8 @@ def _rule_figure(found, folder: Path) -> str:
     import matplotlib.pyplot as plt
 
     halves = ((25, 50), (50, 25), (25, 25), (50, 50))
-    changes = [found.dw(window_trains(pair, pair)).mean() for pair in halves]
+    lead = gate_lead(found, 200.0)
+    changes = [found.dw(window_trains(pair, pair, lead=lead)).mean() for pair in halves]
     figure, ax = plt.subplots(figsize=(4, 2.4))
     ax.bar([f"{a}-{b}" for a, b in halves], changes)
     ax.axhline(0, color="0.7", lw=0.8)

@@ -8,7 +8,16 @@ import sys
 import tomllib
 from pathlib import Path
 
-__all__ = ["clone", "find_run", "last_verdicts", "out_folder", "read_run", "run_folders", "runs"]
+__all__ = [
+    "clone",
+    "example",
+    "find_run",
+    "last_verdicts",
+    "out_folder",
+    "read_run",
+    "run_folders",
+    "runs",
+]
 
 _SHARED = Path("share") / "pulvinar" / "runs"
 
@@ -34,6 +43,28 @@ def run_folders() -> list[Path]:
     except PackageNotFoundError:
         pass
     return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
+
+
+def example(name: str) -> Path:
+    """Return a small result that comes along for the notebooks, as `analysis.load` reads it.
+
+    Parameters
+    ----------
+    name : {"first_light", "learning"}
+        ``first_light`` with 12 cycles, or ``predictive_learning`` without rates and with the spikes
+        of its last cycles alone; one seed each.
+
+    Raises
+    ------
+    InputError
+        If there is none; names the nearest.
+    """
+    found = {p.stem: p for folder in run_folders() for p in folder.glob("notebooks/data/*.nc")}
+    if name not in found:
+        from cells.parameters import InputError, nearest
+
+        raise InputError(f"no example '{name}'{nearest(name, found)}")
+    return found[name]
 
 
 def out_folder() -> Path:

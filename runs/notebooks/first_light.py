@@ -1,56 +1,48 @@
 # %% [markdown]
-# # First light
-# What a run of the circuit left behind, with `analysis` alone: no compiler and no Brian2 needed.
-# Run `pulvinar run first_light` first; give another folder as the first argument.
+# # First light: when do layer 5 cells burst, and what does the pulvinar see?
+# A stored run of `first_light` (12 theta cycles, one seed), so that no compiler is needed. Yours is
+# `analysis.load("runs/out/first_light-HASH")`, or `circuits.run("first_light")`.
 
 # %%
-import sys
-from pathlib import Path
+import analysis
+from circuits.runfiles.catalogue import example
 
-import matplotlib.pyplot as plt
-
-from analysis import observables
-from analysis.data import schema
-from analysis.figures.circuit import plot_raster
-from analysis.measures import patterns, theta
-
-here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-folders = sorted((here.parent / "out").glob("first_light-*"), key=lambda p: p.stat().st_mtime)
-folder = Path(sys.argv[1]) if len(sys.argv) > 1 else folders[-1]
-ds = schema.load(folder)
-print(ds)
+ds = analysis.load(example("first_light"))
+ds
 
 # %% [markdown]
-# One run: a condition and a seed.
+# Every spike, in the order of the areas. White and grey are the minus and plus phases.
 
 # %%
-conditions = [str(c) for c in ds["condition"].values]
-seed = int(ds["seed"].values[0])
-run = schema.select(ds, condition=conditions[0], seed=seed)
-ablated = schema.select(ds, condition=conditions[1], seed=seed)
+conditions = list(ds.condition.values)
+ds.pulvinar.plot.raster(condition=conditions[0]);
 
 # %% [markdown]
-# When do layer 5 cells burst, with and without the pacing source?
+# V1 L5IB cells burst late in the cycle. Without the pacing source they burst at any time.
 
 # %%
-fig, axes = plt.subplots(1, 2, subplot_kw={"projection": "polar"}, figsize=(8, 4))
-for ax, one, name in zip(axes, (run, ablated), conditions, strict=False):
-    phases = theta.burst_phases(one, "V1.L5IB")
-    ax.hist(phases, bins=24)
-    ax.set_title(f"{name}: vector strength {theta.vector_strength(phases):.2f}")
+for condition in conditions:
+    strength = ds.pulvinar.observable("burst_vector_strength").sel(condition=condition)
+    print(f"{condition}: vector strength {strength.item():.2f}")
+ds.pulvinar.plot.bursts();
 
 # %% [markdown]
-# Does the plus phase of the pulvinar show what the drivers sent?
+# Does the plus phase of the relay cells show what their drivers sent? The correlation over places, in each
+# cycle; before learning the minus phase shows nothing.
 
 # %%
-drivers = patterns.pattern(run, "V1.L5IB", "cycle")
+from analysis.measures import patterns
+
+run = ds.pulvinar.select(condition=conditions[0])
+drivers = patterns.pattern(run, "driver", "cycle")
 for phase in ("minus", "plus"):
-    relay = patterns.pattern(run, "TRC", phase)
-    mean, defined, undefined = patterns.mean_correlation(relay, drivers)
-    print(f"{phase}: r = {mean:.2f} over {defined} cycles ({undefined} without any pattern)")
-for name in ("burst_rate", "burst_plus_fraction", "isolated_spike_fraction"):
-    print(name, round(observables.evaluate(run, name), 3))
+    r, defined, undefined = patterns.mean_correlation(
+        patterns.pattern(run, "relay", phase), drivers
+    )
+    print(f"{phase}: r = {r:.2f} over {defined} cycles, {undefined} without a pattern")
+
+# %% [markdown]
+# Rates by phase, as an array with the coordinates of the Dataset:
 
 # %%
-plot_raster(run)
-plt.show()
+ds.pulvinar.phases()["mean"].sel(condition=conditions[0]).isel(seed=0).to_pandas().round(1)

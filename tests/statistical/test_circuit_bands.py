@@ -1,15 +1,11 @@
 """The newcomer's run, on seeds that no number was tuned on, at a quarter of its length."""
 
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
 
 from circuits.driver.run import run_file
 
-NOTEBOOK = Path(__file__).parents[2] / "runs" / "notebooks" / "first_light.py"
 # what needs more cycles than this to be judged is left to the run file itself
 BANDS = {
     "burst-rate", "burst-plus", "burst-phase", "phase-lost", "isolated-spikes", "plus-pattern",
@@ -19,7 +15,7 @@ BANDS = {
 
 
 @pytest.mark.standalone
-def test_first_light_holds_on_fresh_seeds(tmp_path, monkeypatch, capsys):
+def test_first_light_holds_on_fresh_seeds(tmp_path):
     folder = run_file(
         "first_light", seeds=[31, 32], cycles=20, device="cpp", out=tmp_path / "out", progress=None
     )
@@ -30,9 +26,3 @@ def test_first_light_holds_on_fresh_seeds(tmp_path, monkeypatch, capsys):
         k: (judged[k]["value"], judged[k]["criterion"]) for k in BANDS if not judged[k]["holds"]
     }
     assert not failed
-
-    # the notebook must run on what the newcomer has
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    monkeypatch.setattr(sys, "argv", ["first_light.py", str(folder)])
-    runpy.run_path(str(NOTEBOOK))
-    assert "plus: r =" in capsys.readouterr().out
