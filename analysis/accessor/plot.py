@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class Plots:
 
     def __init__(self, ds: xr.Dataset):
         self._ds = ds
+        _show_figures()
 
     def _run(self, condition, seed) -> tuple[xr.Dataset, str]:
         """Return one run, and what to call it."""
@@ -139,6 +141,18 @@ class Plots:
             raise schema.AnalysisError("no blocks, or no prediction loop: nothing is learned here")
         with style():
             return getattr(learning, name)(self._ds if ds is None else ds)
+
+
+def _show_figures() -> None:
+    """Let a notebook show figures that pyplot does not know; it learns to at its first plot."""
+    if (ipython := sys.modules.get("IPython")) is None or (shell := ipython.get_ipython()) is None:
+        return
+    from IPython.core.pylabtools import select_figure_formats
+    from matplotlib.figure import Figure
+
+    known = shell.display_formatter.formatters.values()
+    if not any(Figure in formatter.type_printers for formatter in known):
+        select_figure_formats(shell, {"png"})
 
 
 @contextmanager

@@ -54,6 +54,9 @@ def style():
     own = str(files("analysis.figures") / "style.mplstyle")
     with matplotlib.style.context(["default", own, {"font.family": _fonts()}]):
         yield
+        # the first figure of a notebook turns it on, for all that follow
+        interactive = matplotlib.is_interactive()
+    matplotlib.interactive(interactive)
 
 
 @cache

@@ -83,7 +83,8 @@ def write_report(ds: xr.Dataset, verdicts: list[dict], info: Mapping, path: Path
     """Write the report page of a run; see `analysis.report.page`."""
     import matplotlib
 
-    matplotlib.use("Agg")
+    if matplotlib.get_backend(auto_select=False) is None:  # a notebook has chosen
+        matplotlib.use("Agg")
     from analysis.report import page
 
     extra: list = []

@@ -15,7 +15,7 @@ ds
 
 # %%
 conditions = list(ds.condition.values)
-ds.pulvinar.plot.raster(condition=conditions[0]);
+ds.pulvinar.plot.raster(condition=conditions[0])
 
 # %% [markdown]
 # V1 L5IB cells burst late in the cycle. Without the pacing source they burst at any time.
@@ -24,7 +24,7 @@ ds.pulvinar.plot.raster(condition=conditions[0]);
 for condition in conditions:
     strength = ds.pulvinar.observable("burst_vector_strength").sel(condition=condition)
     print(f"{condition}: vector strength {strength.item():.2f}")
-ds.pulvinar.plot.bursts();
+ds.pulvinar.plot.bursts()
 
 # %% [markdown]
 # Does the plus phase of the relay cells show what their drivers sent? The correlation over places, in each

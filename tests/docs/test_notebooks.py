@@ -1,6 +1,7 @@
 """The notebooks as Jupyter runs them: in a kernel, in their folder."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,17 @@ def notebooks(monkeypatch):
 def test_a_notebook_runs_without_a_compiler(script, notebooks, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(notebooks.sys.executable).parent))
     notebook = notebooks.execute(script, timeout=120)
+    _check_figures(notebook)
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
-    assert any("image/png" in o.get("data", {}) for o in outputs) or script.stem in NO_FIGURE
     assert [o["text"] for o in outputs if o.get("name") == "stderr"] == []
 
 
-NO_FIGURE = {"exporting", "rivals", "sweep"}
+def _check_figures(notebook):
+    """Every cell that ends with drawing shows what it drew."""
+    for cell in notebook.cells:
+        last = cell.source.splitlines()[-1]
+        if cell.cell_type == "code" and re.match(r"plt\.|plot_|fig\.|ds\.pulvinar\.plot", last):
+            assert [o for o in cell.outputs if "image/png" in o.get("data", {})], cell.source
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
@@ -41,6 +47,7 @@ def test_the_executed_notebook_is_that_of_the_script(script):
     made = nbformat.read(script.with_suffix(".ipynb"), 4)
     told = jupytext.read(script)
     assert [c.source for c in made.cells] == [c.source for c in told.cells]
+    _check_figures(made)
     assert all(c.execution_count for c in made.cells if c.cell_type == "code")
     assert script.with_suffix(".ipynb").stat().st_size < 300e3
     text = script.with_suffix(".ipynb").read_text()
