@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from analysis.observables import OBSERVABLES
-from circuits.cli import main
+from circuits.cli.parser import make_parser
 from circuits.manipulations import VERBS
 from circuits.runfiles import catalogue, settings
 from circuits.runfiles.resolve import resolve
@@ -76,7 +76,7 @@ def _check_pip(words):
 
 
 def _check_pulvinar(words):
-    given = main._parser().parse_args(words[1:])
+    given = make_parser().parse_args(words[1:])
     if given.command in ("run", "sweep") and not any(place in given.file for place in PLACES):
         settings = [s for s in given.settings if not any(place in s for place in PLACES)]
         resolve(catalogue.find_run(given.file), settings=settings, seeds=given.seeds,
