@@ -15,6 +15,7 @@ import numpy as np
 from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import get_dimensions, have_same_dimensions
 
+from cells.errors import known_keys
 from cells.parameters import InputError, nearest, parse_quantity, parse_unit
 
 __all__ = [
@@ -55,9 +56,7 @@ def table(value, where: str) -> Mapping:
 
 def keys(value, valid: Iterable[str], where: str) -> Mapping:
     """Return a table that has no other keys than the valid ones."""
-    for key in table(value, where):
-        if key not in valid:
-            raise InputError(f"{where}: unknown key '{key}'{nearest(key, valid)}")
+    known_keys(table(value, where), valid, where)
     return value
 
 

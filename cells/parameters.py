@@ -13,7 +13,6 @@ literature value from memory, ``R`` measured with this model, ``D`` a design cho
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import operator
 import tomllib
@@ -25,6 +24,8 @@ from types import MappingProxyType
 import brian2.units.allunits as _allunits
 from brian2.units import Quantity
 from brian2.units.fundamentalunits import get_dimensions, have_same_dimensions
+
+from cells.errors import InputError, nearest
 
 __all__ = [
     "MARKS",
@@ -51,19 +52,6 @@ _FIELDS = ("value", "unit", "meaning", "source", "mark")
 _SHORT = {"S": "siemens", "A": "amp", "V": "volt", "F": "farad", "M": "molar", "s": "second",
           "Hz": "hertz", "m": "metre", "K": "kelvin", "1": None}  # fmt: skip
 _OPERATORS = {ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow}
-
-
-class InputError(ValueError):
-    """A mistake in what the user wrote, told in one line that names the place and the way out."""
-
-
-def nearest(key: str, valid: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` or the valid choices, for the end of an error line."""
-    valid = sorted(str(choice) for choice in valid)
-    close = difflib.get_close_matches(str(key), valid, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; valid: {', '.join(valid)}" if valid else ""
 
 
 def _unit_name(name: str):

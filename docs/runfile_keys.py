@@ -12,12 +12,9 @@ from circuits.plasticity.learning import Learning
 from circuits.rates.experiments.kinds import KINDS
 from circuits.runfiles import (
     bench,
-    blocks,
     circuit,
-    criteria,
-    manipulations,
+    keys,
     plasticity,
-    records,
     settings,
 )
 from circuits.runfiles.model import Cycle
@@ -152,13 +149,13 @@ def tables() -> Iterator[Part]:
     rows = [*_of(Learning), *([key, "", text] for key, text in _TRAINED.items())]
     _same("plasticity", {row[0] for row in rows}, plasticity._PLASTICITY)
     yield Part("`[plasticity]`", "Without the table nothing learns.\n", rows)
-    yield _part("`[blocks.NAME]`", "", _BLOCKS, blocks._BLOCK)
-    yield _part("`[pacing]`", "", _PACING, blocks._PACING)
-    rows = [row for row in _of(Manipulation) if row[0] in manipulations._ROW]
+    yield _part("`[blocks.NAME]`", "", _BLOCKS, keys.BLOCK)
+    yield _part("`[pacing]`", "", _PACING, keys.PACING)
+    rows = [row for row in _of(Manipulation) if row[0] in keys.MANIPULATION]
     yield Part("`[[manipulation]]`", "Verbs: [manipulations](manipulations.md).\n", rows)
     yield Part("`when` of a manipulation", "", list(_of(When)))
-    yield _part("`[[record]]`", "", _RECORD, records._ROW)
-    yield _part("`[[criteria]]`", "", _CRITERIA, criteria._CRITERION)
+    yield _part("`[[record]]`", "", _RECORD, keys.RECORD)
+    yield _part("`[[criteria]]`", "", _CRITERIA, keys.CRITERION)
     yield _part("Tables of a `synapse` run", "", _BENCH, bench._KEYS)
     rows = [[name, "", " ".join((kind.__doc__ or "").split("\n\n")[0].split())]
             for name, kind in KINDS.items()]  # fmt: skip

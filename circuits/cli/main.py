@@ -18,7 +18,7 @@ _FAILED, _INTERRUPTED = 2, 130
 
 def _errors() -> tuple[type[BaseException], ...]:
     """Classes of the errors that are told in one line; of what is not loaded none can come."""
-    known = (("cells.parameters", "InputError"), ("analysis.data.versions", "AnalysisError"),
+    known = (("cells.errors", "InputError"), ("analysis.data.versions", "AnalysisError"),
              ("circuits.engine.project", "DeviceError"))  # fmt: skip
     loaded = [(sys.modules.get(module), name) for module, name in known]
     # a module may still be half-way through its import

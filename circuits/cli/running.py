@@ -8,6 +8,9 @@ import os
 import textwrap
 from pathlib import Path
 
+from circuits.runfiles import catalogue
+from circuits.runfiles.keys import check_names
+
 __all__ = ["join", "predict", "report", "run", "sweep"]
 
 
@@ -16,8 +19,15 @@ def _names(text: str) -> list[str]:
     return next(csv.reader([text], skipinitialspace=True))
 
 
+def _look_at(file: str) -> None:
+    """Find and read a run file, and look at its keys, before anything heavy is imported."""
+    path = catalogue.find_run(file)
+    check_names(catalogue.read_run(path), path.name)
+
+
 def run(arguments) -> int:
     """Run a run file."""
+    _look_at(arguments.file)
     if arguments.threads is not None:
         arguments.settings.append(f"integration.threads={arguments.threads}")
     # worker processes and the program itself share the cores; numpy must not take them too
@@ -45,6 +55,7 @@ def sweep(arguments) -> int:
     os.environ.setdefault("MPLBACKEND", "Agg")
     from circuits.driver.progress import Progress
 
+    _look_at(arguments.file)
     slurm = None
     if arguments.slurm is not None:
         slurm = dict(part.partition("=")[::2] for part in arguments.slurm.split(","))

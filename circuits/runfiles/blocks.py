@@ -10,6 +10,7 @@ from cells import checked
 from cells.parameters import InputError
 from circuits.anatomy.spec import CircuitSpec
 from circuits.runfiles.circuit import stimulus_and_circuit
+from circuits.runfiles.keys import BLOCK, CYCLE, PACING
 from circuits.runfiles.model import BIN_MS, Block, Cycle
 from circuits.runfiles.settings import Common
 from circuits.stimuli.stimulus import Stimulus
@@ -17,14 +18,11 @@ from circuits.stimuli.stimulus import Stimulus
 __all__ = ["block_cycles", "blocks_of", "check_blocks", "cycle_of", "pacing_of", "scaled"]
 
 CYCLE_MS = (100.0, 300.0)
-_CYCLE = ("length", "plus", "count", "warmup")
-_BLOCK = ("cycles", "learn", "stimulus", "pacing")
-_PACING = ("shift", "shuffled")
 
 
 def cycle_of(table, where: str) -> Cycle:
     """Return the cycle of a table ``[cycle]``."""
-    checked.keys(table, _CYCLE, where)
+    checked.keys(table, CYCLE, where)
     default = Cycle()
     length = checked.quantity(table.get("length", "200 ms"), ms, f"{where} length")
     if not CYCLE_MS[0] <= length <= CYCLE_MS[1]:
@@ -46,7 +44,7 @@ def cycle_of(table, where: str) -> Cycle:
 
 def pacing_of(table, where: str) -> tuple[float, bool]:
     """Return shift of the rhythms and whether it is shuffled, of a table ``[pacing]``."""
-    checked.keys(table, _PACING, where)
+    checked.keys(table, PACING, where)
     shift = checked.number(table.get("shift", 0.0), f"{where} shift")
     return shift, checked.flag(table.get("shuffled", False), f"{where} shuffled")
 
@@ -62,7 +60,7 @@ def block_cycles(document: Mapping, begin: str) -> dict[str, int]:
         here = f"{where} '{name}'"
         if not name or name == "start":
             raise InputError(f"{here}: no name for a block; 'start' are the weights before them")
-        checked.keys(own, _BLOCK, here)
+        checked.keys(own, BLOCK, here)
         if "cycles" not in own:
             raise InputError(f"{here}: no key 'cycles'")
         found[name] = checked.whole(own["cycles"], 1, f"{here} cycles")
@@ -84,7 +82,7 @@ def check_blocks(entry: Mapping, given: Mapping[str, int], at: str) -> None:
     """Raise if a condition says of the blocks what only the whole run can say."""
     for name, own in checked.keys(entry.get("blocks", {}), tuple(given), f"{at} [blocks]").items():
         here = f"{at} [blocks] '{name}'"
-        cycles = checked.keys(own, _BLOCK, here).get("cycles", given[name])
+        cycles = checked.keys(own, BLOCK, here).get("cycles", given[name])
         if cycles != given[name]:
             raise InputError(f"{here} cycles: {cycles}, but {given[name]} in the other conditions;"
                              " the cycles of a block are the same in all")  # fmt: skip

@@ -93,7 +93,7 @@ def find_run(name: str | Path) -> Path:
         for candidate in runs():
             if candidate.stem == str(name):
                 return candidate
-    from cells.parameters import InputError, nearest
+    from cells.errors import InputError, nearest
 
     known = [p.stem for p in runs()]
     raise InputError(f"no run file '{name}'{nearest(path.stem, known)}")
@@ -110,7 +110,7 @@ def read_run(path: Path) -> dict:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        from cells.parameters import InputError
+        from cells.errors import InputError
 
         raise InputError(f"{path.name}: not TOML ({error})") from None
 

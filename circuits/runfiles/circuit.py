@@ -17,6 +17,7 @@ from circuits.anatomy.spec import CircuitSpec
 from circuits.anatomy.tables import load_circuit
 from circuits.anatomy.topography import check_indegrees
 from circuits.engine.equations import SLOW_CLOCK_MS
+from circuits.runfiles.keys import INPUTS
 from circuits.runfiles.settings import Common
 from circuits.stimuli.stimulus import Stimulus
 from circuits.synapses.receptors import RECEPTORS
@@ -105,7 +106,7 @@ def changed_circuit(
     spec = _populations(spec, settings["populations"], f"{at} [populations]")
     spec = _projections(spec, settings["projections"], f"{at} [projections]")
     spec = _factors(spec, settings["factors"], f"{at} [factors]")
-    inputs = checked.keys(settings["inputs"], ("regular", "noise"), f"{at} [inputs]")
+    inputs = checked.keys(settings["inputs"], INPUTS, f"{at} [inputs]")
     regular = checked.flag(inputs.get("regular", False), f"{at} [inputs] regular")
     if not checked.flag(inputs.get("noise", True), f"{at} [inputs] noise"):
         spec = spec.with_populations("*", noise_sd=0.0)

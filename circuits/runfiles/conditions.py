@@ -14,6 +14,7 @@ from circuits.engine.draws import check_draws
 from circuits.engine.planner import make_plan
 from circuits.runfiles.blocks import blocks_of, check_blocks, pacing_of
 from circuits.runfiles.circuit import changed_circuit, stimulus_and_circuit
+from circuits.runfiles.keys import INTEGRATION
 from circuits.runfiles.manipulations import manipulated_circuit
 from circuits.runfiles.model import BIN_MS, Condition
 from circuits.runfiles.plasticity import check_first_weights, learning_of
@@ -97,9 +98,7 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     stimulus, spec = stimulus_and_circuit(settings["stimulus"], common, f"{at} [stimulus]")
     spec, regular, silenced = changed_circuit(spec, settings, at)
     where = f"{at} [integration]"
-    integration = checked.keys(
-        settings["integration"], ("method", "dt", "threads", "upstroke"), where
-    )
+    integration = checked.keys(settings["integration"], INTEGRATION, where)
     here = f"{at} [plasticity]"
     learning, trained = learning_of(settings["plasticity"], spec, cycle, here, common.folder)
     if trained is not None and common.wants(name):

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from cells import checked
 from cells.parameters import InputError, nearest
+from circuits.runfiles.keys import CRITERION
 
 __all__ = ["criteria_of"]
-
-_CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast",
-              "min", "max", "margin", "family", "unit")  # fmt: skip
 
 
 def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[dict, ...]:
@@ -33,7 +31,7 @@ def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[
     seen = set()
     for k, entry in enumerate(entries, 1):
         here = f"{where} {k}"
-        checked.keys(entry, _CRITERION, here)
+        checked.keys(entry, CRITERION, here)
         for key in ("id", "claim", "observable"):
             if not isinstance(entry.get(key), str) or not entry[key]:
                 raise InputError(f"{here}: no key '{key}'")

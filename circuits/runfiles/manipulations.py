@@ -10,14 +10,13 @@ from circuits.anatomy.spec import CircuitSpec
 from circuits.manipulations import VERBS, Change, Manipulation, When, changes
 from circuits.manipulations.model import DURING
 from circuits.runfiles.circuit import stimulus_and_circuit
+from circuits.runfiles.keys import MANIPULATION
 from circuits.runfiles.model import BIN_MS
 from circuits.runfiles.settings import Common
 from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["manipulated_circuit", "when_of"]
 
-_ROW = ("what", "target", "value", "parameter", "positions", "share", "stimulus", "like", "seeds",
-        "when")  # fmt: skip
 _WHEN = ("block", "cycles", "every", "phase", "during")
 
 
@@ -60,7 +59,7 @@ def manipulated_circuit(
 
 
 def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipulation:
-    checked.keys(row, _ROW, where)
+    checked.keys(row, MANIPULATION, where)
     for key in ("what", "target"):
         if key not in row:
             raise InputError(f"{where}: no key '{key}'")

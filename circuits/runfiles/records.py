@@ -11,13 +11,13 @@ from brian2 import ms
 from cells import checked
 from cells.parameters import InputError
 from circuits.recordings import LFP, Record, lacking, with_records
+from circuits.runfiles.keys import RECORD
 from circuits.runfiles.manipulations import when_of
 from circuits.runfiles.model import Condition, Cycle
 from circuits.runfiles.settings import Common
 
 __all__ = ["recording", "records_of"]
 
-_ROW = ("target", "what", "cells", "synapses", "interval", "when", "name")
 _WHEN = ("block", "cycles", "every", "phase")
 _FEW = 4  # cells or synapses, where a record does not say
 
@@ -45,7 +45,7 @@ def records_of(rows, common: Common) -> tuple[Record, ...]:
 
 
 def _record(row, name: str, common: Common, where: str) -> Record:
-    checked.keys(row, _ROW, where)
+    checked.keys(row, RECORD, where)
     for key in ("target", "what"):
         if key not in row:
             raise InputError(f"{where}: no key '{key}'")

@@ -9,19 +9,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cells.parameters import InputError
-from circuits.anatomy.folder import DEFAULT, ROWS
+from circuits.anatomy.folder import DEFAULT
 from circuits.plasticity.learning import Learning
+from circuits.runfiles.keys import AGAIN, ONCE
 from circuits.runfiles.model import Cycle
 from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merge", "merged"]
-
-# what a run file says once, and what a condition may say again for itself
-ONCE = ("experiment", "name", "claim", "source", "anatomy", "size", "scale", "seeds", "device",
-        "replicas", "cycle", "condition", "criteria", "extensions", "prediction", "record",
-        *ROWS)  # fmt: skip
-AGAIN = ("stimulus", "integration", "populations", "projections", "factors", "cells", "inputs",
-         "lesions", "plasticity", "blocks", "pacing", "manipulation")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,13 @@ def test_last_verdicts_are_those_of_the_newest_run(tmp_path, monkeypatch):
     assert catalogue.last_verdicts("x") == [{"id": "x-bbb"}]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["run", "--help"]])
-def test_looking_around_imports_nothing_heavy(arguments):
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["list"], ["run", "--help"], ["run", "frist_light"],
+     ["run", "typo.toml"], ["sweep", "typo.toml"]],
+)  # fmt: skip
+def test_looking_around_and_typos_import_nothing_heavy(arguments, tmp_path):
+    (tmp_path / "typo.toml").write_text('claim = "x"\n[stimulus]\ncontrats = 1\n')
     code = (
         "import sys\n"
         "from circuits.cli.main import main\n"
@@ -59,9 +64,13 @@ def test_looking_around_imports_nothing_heavy(arguments):
         "print([m for m in ('brian2', 'numpy', 'xarray', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     assert done.stdout.strip().splitlines()[-1] == "[]"
+    if "typo.toml" in arguments:
+        told = "typo.toml: [stimulus]: unknown key 'contrats'; did you mean 'contrast'?"
+        assert told in done.stderr
 
 
 def test_every_parameter_has_value_unit_meaning_source_and_mark(capsys):

@@ -1,0 +1,37 @@
+"""Keys that are looked at before anything heavy is imported."""
+
+from dataclasses import fields
+
+import pytest
+
+from analysis.verdicts.judge import CRITERION
+from cells.errors import InputError
+from circuits.manipulations import Manipulation
+from circuits.runfiles import catalogue, keys
+from circuits.stimuli.stimulus import Stimulus
+
+
+def test_the_keys_are_those_of_what_reads_them():
+    assert keys.STIMULUS == tuple(field.name for field in fields(Stimulus))
+    assert set(keys.CRITERION) == set(CRITERION)
+    assert {"what", "target"} <= set(keys.MANIPULATION)
+    assert {field.name for field in fields(Manipulation)} <= {*keys.MANIPULATION, "shown"}
+
+
+def test_every_run_file_that_comes_along_passes():
+    for path in catalogue.runs():
+        keys.check_names(catalogue.read_run(path), path.name)
+
+
+@pytest.mark.parametrize(
+    ("document", "wanted"),
+    [({"sise": 1}, "f.toml: unknown key 'sise'; did you mean 'size'"),
+     ({"cycle": {"cont": 1}}, r"f.toml: \[cycle\]: unknown key 'cont'; did you mean 'count'"),
+     ({"criteria": [{"id": 1}, {"mx": 1}]}, "criteria 2: unknown key 'mx'"),
+     ({"condition": [{"name": "a", "inputs": {"nois": 1}}]},
+      r"condition 'a' \[inputs\]: unknown key 'nois'")],
+)  # fmt: skip
+def test_a_key_that_there_is_not_is_named(document, wanted):
+    with pytest.raises(InputError, match=wanted):
+        keys.check_names(document, "f.toml")
+    keys.check_names({"experiment": "rate", **document}, "f.toml")
