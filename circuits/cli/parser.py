@@ -68,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     params = commands.add_parser("params", help="every parameter: value, unit, meaning, source")
     params.add_argument("names", metavar="NAME", nargs="*",
-                        help="PARAMETER, OBJECT.PARAMETER, OBJECT or a pattern; default: all")  # fmt: skip
+                        help="PARAMETER, OBJECT.PARAMETER or a pattern; default: all")  # fmt: skip
     params.add_argument("--format", choices=("md", "csv"), default="md")
     params.add_argument("--anatomy", metavar="DIR|NAME", help="another than the default")
 
