@@ -47,6 +47,7 @@ def export(
     out: Path | str,
     condition: str | None = None,
     seed: int | None = None,
+    synapses: Path | str | None = None,
 ) -> list[Path]:
     """Write a finished circuit run in the format of other programs.
 
@@ -61,6 +62,8 @@ def export(
         Default all.
     seed : int, optional
         Default all.
+    synapses : path, optional
+        To SONATA: all synapses, as ``pulvinar edges`` writes them.
 
     Returns
     -------
@@ -75,7 +78,9 @@ def export(
         there.
     """
     check_format(to)
-    options = {}
+    if synapses is not None and to != "sonata":
+        raise AnalysisError(f"a list of synapses goes to sonata, not to {to}")
+    options: dict = {} if synapses is None else {"synapses": synapses}
     if to == "nwb" and Path(folder).is_dir():
         started = read_json(Path(folder, "run.json")).get("started")
         options = {"started": datetime.fromisoformat(started)} if started else {}

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from analysis.data import schema
+from analysis.data.versions import AnalysisError
 from analysis.exports import tables
 
 __all__ = ["to_sonata", "write_sonata"]
@@ -20,7 +21,11 @@ _MAGIC, _VERSION = 0x0A7A, (0, 1)
 
 
 def to_sonata(
-    ds: xr.Dataset, folder: Path | str, condition: str | None = None, seed: int | None = None
+    ds: xr.Dataset,
+    folder: Path | str,
+    condition: str | None = None,
+    seed: int | None = None,
+    synapses: Path | str | None = None,
 ) -> Path:
     """Write one run as a SONATA circuit with its spikes.
 
@@ -37,6 +42,9 @@ def to_sonata(
         May be left out where there is only one.
     seed : int, optional
         May be left out where there is only one.
+    synapses : path, optional
+        All synapses, as ``pulvinar edges`` writes them, in place of those that the run kept: an
+        edge population for each projection and receptor, ``syn_weight`` in nS, ``delay`` in ms.
 
     Returns
     -------
@@ -54,7 +62,10 @@ def to_sonata(
     folder = Path(folder)
     _, _, run = tables.one(ds, condition, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    cells, edges = tables.cells(run), tables.edges(run)
+    cells = tables.cells(run)
+    edges = tables.edges(run) if synapses is None else tables.read_edges(synapses)
+    if edges and max(max(e.source.max(), e.target.max()) for e in edges) >= len(cells):
+        raise AnalysisError(f"{synapses}: synapses of cells that the run has not")
     node = cells.groupby("population", sort=False).cumcount().to_numpy()
     with _file(folder / "nodes.h5") as file:
         _write_nodes(file, cells)
@@ -75,10 +86,12 @@ def to_sonata(
     return folder
 
 
-def write_sonata(ds: xr.Dataset, folder: Path, condition=None, seed=None) -> list[Path]:
+def write_sonata(
+    ds: xr.Dataset, folder: Path, condition=None, seed=None, synapses=None
+) -> list[Path]:
     """Write a SONATA folder for each run that is chosen; give the folders."""
     return [
-        to_sonata(ds, Path(folder, tables.file_name(name, number)), name, number)
+        to_sonata(ds, Path(folder, tables.file_name(name, number)), name, number, synapses)
         for name, number, _ in tables.selected(ds, condition, seed)
     ]
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "file_name",
     "one",
     "phases",
+    "read_edges",
     "selected",
     "snapshot_times",
     "trains",
@@ -202,6 +204,42 @@ def edges(run: xr.Dataset) -> list[Edges]:
         values = {"weight": weight[-1, here], **noted}
         found.append(_edges(run, name, rows.get(name, {}), source, target, values))
     return found
+
+
+def read_edges(path: Path | str) -> list[Edges]:
+    """Read all synapses of a circuit from the list that ``pulvinar edges`` writes.
+
+    Parameters
+    ----------
+    path : path
+        ``.csv`` or ``.csv.gz``.
+
+    Returns
+    -------
+    list of Edges
+        One for each projection and receptor: ``weight``, nS; ``delay``, ms; of what learns
+        ``learned``, its first weight.
+
+    Raises
+    ------
+    AnalysisError
+        If it is no such list.
+    """
+    try:
+        table = pd.read_csv(path)
+        groups = table.groupby(["projection", "receptor"], sort=False)
+        return [_listed(*key, rows) for key, rows in groups]
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        raise AnalysisError(f"{path}: no list of 'pulvinar edges': {error}") from None
+
+
+def _listed(projection, receptor, rows) -> Edges:
+    values = {key: rows[key].to_numpy() for key in ("weight", "delay", "learned")}
+    if np.isnan(values["learned"]).all():
+        del values["learned"]
+    ends = [str(rows[f"{end}_population"].iloc[0]) for end in ("source", "target")]
+    return Edges(f"{projection}:{receptor}", *ends, rows["source"].to_numpy(),
+                 rows["target"].to_numpy(), values, {"receptors": receptor})  # fmt: skip
 
 
 def _edges(run, name, row, source, target, values) -> Edges:

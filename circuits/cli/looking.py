@@ -60,7 +60,8 @@ def export(arguments) -> int:
     if out.exists():
         raise FileExistsError(errno.EEXIST, "is there already: name another with --out", str(out))
     with new_folder(out) as partial:
-        made = export(arguments.folder, arguments.to, partial, arguments.condition, arguments.seed)
+        made = export(arguments.folder, arguments.to, partial, arguments.condition, arguments.seed,
+                      arguments.synapses)  # fmt: skip
         names = [path.name for path in made]
     for name in names:
         print(out / name)

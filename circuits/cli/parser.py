@@ -47,6 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", metavar="DIR", help="a new folder (default: DIR/FORMAT)")
     export.add_argument("--condition", metavar="NAME", help="default: all")
     export.add_argument("--seed", metavar="N", type=int, help="default: all")
+    export.add_argument("--synapses", metavar="FILE",
+                        help="to sonata: all synapses, from `pulvinar edges`")  # fmt: skip
 
     join = commands.add_parser("join", help="put runs of the same file together and judge them")
     join.add_argument("folders", metavar="DIR", nargs="+", help="run folders of one run file")

@@ -16,6 +16,7 @@ from analysis.data import schema
 from analysis.data.versions import AnalysisError
 from analysis.exports import sonata, tables
 from circuits.cli import main
+from circuits.runfiles import catalogue
 
 neo = pytest.importorskip("neo")
 pynwb = pytest.importorskip("pynwb")
@@ -140,6 +141,31 @@ def test_indices_of_edges_find_those_of_each_node(tmp_path):
     for k in range(7):
         chosen = found.afferent_edges([k])
         assert found.target_nodes(chosen).tolist() == [k] * (target == 9 + k).sum()
+
+
+def test_all_synapses_of_a_circuit_are_edges(tmp_path, capsys):
+    """Those that the seed draws, of a circuit of the same size."""
+    listed, out = tmp_path / "edges.csv", tmp_path / "out"
+    assert main.main(["edges", "first_light", "--seed", "11", "--out", str(listed)]) == 0
+    command = ["export", str(catalogue.example("first_light")), "--condition", "baseline",
+               "--synapses", str(listed), "--out", str(out), "--to"]  # fmt: skip
+    assert main.main([*command, "nwb"]) == 2
+    assert main.main([*command, "sonata"]) == 0
+    table = pd.read_csv(listed)
+    folder = out / "baseline-seed-11"
+    storage = libsonata.EdgeStorage(folder / "edges.h5")
+    names = table["projection"] + ":" + table["receptor"]
+    assert storage.population_names == set(names)
+    number = {p: cells.index[0] for p, cells in exports.to_tables(
+        schema.load(catalogue.example("first_light")))["cells"].groupby("population")}  # fmt: skip
+    mine = table[names == "V1.L5IB->TRC:AMPA"].sort_values(["target", "source"])
+    edges = storage.open_population("V1.L5IB->TRC:AMPA")
+    every = edges.select_all()
+    assert len(mine) == every.flat_size > 0
+    assert (edges.source_nodes(every) + number["V1.L5IB"]).tolist() == mine["source"].tolist()
+    assert (edges.target_nodes(every) + number["TRC"]).tolist() == mine["target"].tolist()
+    np.testing.assert_allclose(edges.get_attribute("syn_weight", every), mine["weight"])
+    np.testing.assert_allclose(edges.get_attribute("delay", every), mine["delay"])
 
 
 def test_csv_has_all_runs_in_each_table(ds, many, tmp_path):
