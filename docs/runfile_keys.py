@@ -65,6 +65,9 @@ _POPULATION = {
     "rate": "of an input: peak rate of its rhythm (Hz)",
     "peak": "of an input: phase of the peak, in cycles",
     "cell": "cell class",
+    "steady": "of an input: a constant rate, in place of the stimulus (Hz)",
+    "spikes": "of an input: a file of spike trains that it plays, or a table of its `path` and the"
+    " `population` in it",
 }
 _PROJECTION = {
     "weight": "conductance of one synapse at the reference size (nS)",

@@ -37,7 +37,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "loop": {},
 }  # fmt: skip
 _UNITS = {"weight": "nS", "delay": "ms", "delay_sd": "ms", "bias": "pA", "bias_sd": "pA",
-          "noise_sd": "pA", "rate": "Hz"}  # fmt: skip
+          "noise_sd": "pA", "rate": "Hz", "steady": "Hz"}  # fmt: skip
 _HERE = Path(__file__).parent
 
 #: A row as it is written, behind the words for its place.

@@ -6,7 +6,7 @@ checked, changed and compared without building anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cells.models import cell_class
 from cells.parameters import InputError, nearest
@@ -14,7 +14,7 @@ from circuits.synapses.receptors import RECEPTORS
 from circuits.synapses.release import release_class
 
 __all__ = ["RECIPROCAL", "ROLES", "TOPOGRAPHIES", "WHOLE", "CircuitSpec", "Loop", "Population",
-           "Projection"]  # fmt: skip
+           "Projection", "Spikes"]  # fmt: skip
 
 
 #: Topographies in which a cell hears what it contacts, or what another cell contacts.
@@ -24,6 +24,25 @@ WHOLE = ("all", "patches", *RECIPROCAL)
 # width of the Gaussian over positions; None: the same channel or position only
 TOPOGRAPHIES = {"channel": None, "position": None, "near": 1.0, "broad": 3.0,
                 **dict.fromkeys(WHOLE)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spike trains that an input plays.
+
+    Attributes
+    ----------
+    time : tuple of float
+        s from the start of the warm-up, rising.
+    cell : tuple of int
+        Number of the cell of the population, from 0.
+    path : str
+        File that they come from; empty where they come from Python.
+    """
+
+    time: tuple[float, ...] = field(repr=False)
+    cell: tuple[int, ...] = field(repr=False)
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,10 @@ class Population:
     cue : bool
         Of an input with positions: it is told the cue, not shown the stimulus; its channels are
         shared out among the columns of the cue.
+    steady : float
+        Hz, of an input: a constant rate, in place of the stimulus.
+    spikes : Spikes or None
+        Of an input: its spikes, in place of all others.
     """
 
     name: str
@@ -65,6 +88,8 @@ class Population:
     cue: bool = False
     colour: str = "#000000"
     meaning: str = ""
+    steady: float = 0.0
+    spikes: Spikes | None = None
 
     @property
     def is_input(self) -> bool:
@@ -203,6 +228,11 @@ class CircuitSpec:
     def channels(self) -> int:
         """Positions of the stimulus times polarities."""
         return self.n_x * len(self.polarities)
+
+    @property
+    def steady(self) -> tuple[str, ...]:
+        """Inputs of a constant rate: each is a column behind those of the stimulus and the cue."""
+        return tuple(p.name for p in self.populations if p.is_input and p.steady > 0)
 
     def positions(self, name: str) -> int:
         """Return the number of positions in the area of a population."""

@@ -85,6 +85,7 @@ _POPULATION = {
     "noise_sd": (lambda value, where: _not_below_zero(value, pA, where), False),
     "rate": (lambda value, where: _not_below_zero(value, Hz, where), False),
     "peak": (checked.number, False),
+    "steady": (lambda value, where: _not_below_zero(value, Hz, where), False),
     "cue": (checked.flag, False),
     "colour": (checked.text, False),
     "meaning": (checked.text, False),

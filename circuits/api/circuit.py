@@ -13,7 +13,7 @@ from typing import Any
 from cells import checked
 from cells.parameters import InputError, nearest
 from circuits.anatomy.folder import ROWS, anatomies
-from circuits.api.document import nested, plain
+from circuits.api.document import nested, plain, trains
 from circuits.api.rows import Rows
 from circuits.runfiles.catalogue import find_run, read_run, runs
 from circuits.runfiles.model import Run
@@ -205,6 +205,42 @@ class Circuit:
         into = document if in_condition is None else _condition(document, in_condition)
         into[list_] = [*into.get(list_, []), plain(row, f"add {what}")]
         return Circuit(self.path, document)
+
+    def feed(self, population: str, spikes: Any, cell: Any = None, *, source: str | None = None,
+             in_condition: str | None = None) -> Circuit:  # fmt: skip
+        """Return a circuit in which an input plays spike trains, and nothing else.
+
+        Parameters
+        ----------
+        population : str
+            An input; numbers of its cells count from 0.
+        spikes : Quantity [time], sequence of trains, path or str
+            Times of all spikes, with ``cell``; or a train for each cell, in their order (quantities
+            of Brian2, or trains of neo); or a file: CSV, NWB, SONATA, or what neo reads, see
+            `analysis.exports.read.read_spikes`. Time 0 is the start of the warm-up; spikes fall on
+            steps of 0.5 ms.
+        cell : (spike,) array of int, optional
+            The cell of each spike.
+        source : str, optional
+            Population of the file.
+        in_condition : str, optional
+            As of `set`.
+
+        Returns
+        -------
+        Circuit
+
+        Raises
+        ------
+        InputError
+            As `set`; for times without a unit too.
+        """
+        if isinstance(spikes, str | Path):
+            played: Any = {"path": str(spikes)} | ({} if source is None else {"population": source})
+        else:
+            played = trains(spikes, cell, f"feed {population}")
+        tables = {"populations": {population: {"spikes": played}}}
+        return self.set(in_condition=in_condition, **tables)
 
     def record(self, target: str, what: str | Sequence[str], **row) -> Circuit:
         """Return a circuit of which something more is kept over time.

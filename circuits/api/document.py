@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity
+from brian2 import Quantity, second
 
+from cells.checked import physical
 from cells.parameters import InputError, parse_unit
 from circuits.stimuli.arrays import Arrays
 
-__all__ = ["nested", "plain"]
+__all__ = ["nested", "plain", "trains"]
 
 _NAMED = ("populations", "projections")  # tables whose keys are names that may have dots
 
@@ -78,6 +79,43 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, list | tuple | range):
         return [plain(v, where) for v in value]
     return value
+
+
+def trains(spikes: Any, cell: Any, where: str) -> Arrays:
+    """Return the times (s) and cells of spikes as a (2, spike) array.
+
+    Parameters
+    ----------
+    spikes : Quantity [time], or sequence of them
+        Of all cells together, with ``cell``; or a train for each cell, of Brian2 or of neo.
+    cell : (spike,) array of int or None
+    where : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        For times without a unit, or of another number than the cells.
+    """
+    if cell is None:
+        if isinstance(spikes, Quantity) and spikes.ndim < 2:
+            raise InputError(f"{where}: times of one train; say the cell of each spike")
+        every = [np.atleast_1d(_seconds(train, where)) for train in spikes]
+        time = np.concatenate([*every, np.empty(0)])
+        cell = np.repeat(np.arange(len(every)), [len(train) for train in every])
+    else:
+        time = np.atleast_1d(_seconds(spikes, where))
+        if np.shape(cell) != time.shape:
+            raise InputError(f"{where}: {time.size} times, but cells of shape {np.shape(cell)}")
+    if not time.size:
+        raise InputError(f"{where}: no spikes")
+    return Arrays.of(np.stack([time, np.asarray(cell, float)]), where)
+
+
+def _seconds(times: Any, where: str) -> np.ndarray:
+    if hasattr(times, "rescale"):  # of neo
+        return np.asarray(times.rescale("s").magnitude, float)
+    return np.asarray(physical(times, second, where), float)
 
 
 def _text(value: Quantity, where: str) -> Any:

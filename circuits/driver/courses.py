@@ -67,7 +67,7 @@ def _check_share(spec, course: Course, file: str) -> None:
     if m.share == 1:
         return
     target = next((p.target for p in spec.projections if p.name == name), name)
-    cells = int(_at(m, sees(spec, target)).sum())
+    cells = int(_at(m, sees(spec, target), np.arange(spec.count(target))).sum())
     if not round(m.share * cells):
         raise InputError(f"{file}: manipulation '{m.what}' of '{m.target}' share: {m.share:g} of"
                          f" {cells} cells is none; smallest valid: {1 / cells:.3g}")  # fmt: skip
@@ -141,7 +141,7 @@ def _elements(condition: Condition, arrays, name: str):
 
 def _chosen(m: Manipulation, seen, number, seed: int, change) -> np.ndarray:
     """Return which cells (or synapses on them) a manipulation is about."""
-    chosen = _at(m, seen)
+    chosen = _at(m, seen, number)
     if m.share < 1:
         order = [c.of for c in change.courses].index(m)
         cells = np.unique(number[chosen])
@@ -150,9 +150,10 @@ def _chosen(m: Manipulation, seen, number, seed: int, change) -> np.ndarray:
     return chosen
 
 
-def _at(m: Manipulation, seen) -> np.ndarray:
-    """Return which cells see one of the positions of a manipulation."""
-    return seen[:, m.positions].any(axis=1) if m.positions else np.ones(len(seen), bool)
+def _at(m: Manipulation, seen, number) -> np.ndarray:
+    """Return which cells are among those of a manipulation, and see one of its positions."""
+    at = seen[:, m.positions].any(axis=1) if m.positions else np.ones(len(seen), bool)
+    return at & np.isin(number, m.cells) if m.cells else at
 
 
 def paced_otherwise(

@@ -53,6 +53,9 @@ def drawn(condition: Condition, cycle: Cycle, seed: int) -> tuple[dict, xr.Datas
     rate = shown["rate"].values
     if "cue" in shown:
         rate = np.concatenate([rate, np.repeat(shown["cue"].values, cycle.bins, axis=0)], axis=1)
+    if steady := condition.spec.steady:
+        rates = [condition.spec.population(name).steady for name in steady]
+        rate = np.concatenate([rate, np.tile(rates, (len(rate), 1))], axis=1)
     padding = np.repeat(rate[-1:], plan.bins - len(rate), axis=0)
     arrays["stimulus"] = np.concatenate([rate, padding])
     arrays["pacing"] = paced_otherwise(_paced(condition, cycle, times), condition, cycle, seed)

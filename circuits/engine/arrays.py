@@ -17,9 +17,9 @@ from cells.physiology import resting_potential
 from circuits.anatomy.spec import CircuitSpec
 from circuits.anatomy.topography import draw_sources, positions_of, seen_channels
 from circuits.engine.draws import delays, first_weights
-from circuits.engine.equations import COURSES, ONE, ZERO, column, constants
+from circuits.engine.equations import COURSES, NEVER, ONE, TRAINS, ZERO, column, constants
 from circuits.engine.noise import draw_keys
-from circuits.engine.plan import COPY, Plan, group_of
+from circuits.engine.plan import COPY, INPUTS, Plan, group_of
 from circuits.engine.planner import cell_parameters
 from circuits.manipulations.model import ADDED
 from circuits.plasticity.learning import Learning, efficacy
@@ -119,6 +119,9 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
             channel = np.maximum(positions_of(spec, p), 0)
             if p.cue and told:
                 channel = spec.channels + channel * told // spec.channels
+            if p.name in spec.steady:
+                arrays[f"{group}.seen"][-1][:] = 1
+                channel = np.full(n, spec.channels + spec.cues + spec.steady.index(p.name))
             put(group, "channel", channel)
             continue
         cell = cell_class(p.cell)
@@ -140,6 +143,29 @@ def _cell_arrays(spec: CircuitSpec, plan: Plan, rng) -> dict[str, np.ndarray]:
             if name != "current":
                 put(group, name, np.broadcast_to(value, (n,)))
     return {key: np.concatenate(parts) for key, parts in arrays.items()}
+
+
+def _put_trains(arrays: dict, spec: CircuitSpec, plan: Plan) -> None:
+    """Write the table of spike trains; inputs that play them do nothing else."""
+    offsets = _offsets(spec)
+    train = np.zeros(plan.group(INPUTS).n, np.int32)
+    columns = [np.full(plan.trains, NEVER)]
+    for p in spec.populations:
+        if p.spikes is None:
+            continue
+        first, count = offsets[p.name], spec.count(p.name)
+        for silent in ("seen", "r_peak"):
+            arrays[f"{INPUTS}.{silent}"][first : first + count] = 0
+        time, cell = np.array(p.spikes.time), np.array(p.spikes.cell)
+        for number in range(count):
+            mine = time[cell == number]
+            train[first + number] = len(columns)
+            columns.append(np.pad(mine, (0, plan.trains - len(mine)), constant_values=NEVER))
+    table = np.stack(columns, axis=1)
+    arrays |= {
+        TRAINS: table, f"{INPUTS}.train": train, f"{INPUTS}.due": table[0, train],
+        f"{INPUTS}.rank": np.zeros(len(train), np.int32),
+    }  # fmt: skip
 
 
 def draw_arrays(
@@ -181,6 +207,8 @@ def draw_arrays(
     arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 3]))
     drawn, g_max = _synapse_arrays(spec, plan, seed, learning)
     arrays |= drawn
+    if plan.trains:
+        _put_trains(arrays, spec, plan)
     for group in plan.groups:
         if "t_onset" in group.equations:
             arrays[f"{group.name}.t_onset"] = np.full(group.n, -1.0)

@@ -11,11 +11,14 @@ __all__ = [
     "COURSES",
     "INPUT_EQUATIONS",
     "INPUT_RESET",
+    "NEVER",
     "NOISE_EQUATIONS",
     "ONE",
     "ONSET_EQUATIONS",
+    "PLAYED",
     "SLOW_CLOCK_MS",
     "TAU_NOISE_MS",
+    "TRAINS",
     "ZERO",
     "brian_namespace",
     "column",
@@ -85,6 +88,15 @@ peak : 1 (constant)
 cycle : second (constant)
 channel : integer (constant)
 """
+#: What inputs have too where some of them play spike trains: the next spike of ``train``, a column
+#: of a table whose rows are spikes. Column 0 has none.
+PLAYED = """
+due : second
+rank : integer
+train : integer (constant)
+"""
+TRAINS = "trains"
+NEVER = 1e9  # s
 INPUT_RESET = "a -= level; fired += 1; level = regular - (1 - regular)*log(uniform(key, fired))"
 NOISE_EQUATIONS = """
 I_noise : amp

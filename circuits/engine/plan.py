@@ -105,7 +105,8 @@ class Plan:
     """Everything that generated code depends on; weights are noted every ``noted_ms``.
 
     With several ``threads`` (device cpp) they share the cells of a group and the synapses.
-    ``columns`` are those of the table of courses, of one copy.
+    ``columns`` are those of the table of courses, of one copy; ``trains`` the rows of that of spike
+    trains, more than any cell has spikes, 0 where no input plays any.
     """
 
     groups: tuple[GroupPlan, ...]
@@ -119,6 +120,7 @@ class Plan:
     noted_ms: float = 0.0
     threads: int = 1
     columns: int = 0
+    trains: int = 0
 
     @property
     def learns(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,8 +25,10 @@ from circuits.engine.equations import (
     INPUT_RESET,
     NOISE_EQUATIONS,
     ONSET_EQUATIONS,
+    PLAYED,
     SLOW_CLOCK_MS,
     TAU_NOISE_MS,
+    TRAINS,
     constants,
     onset_constants,
 )
@@ -117,9 +120,10 @@ def make_plan(
             )
         )
     plan = Plan(
-        tuple(groups), tuple(synapses), spec.channels + spec.cues, bins, bin_ms, dt_ms, method,
-        noted_ms=noted_ms if any(one.plastic for one in synapses) else 0.0, threads=threads,
-        columns=columns_of(columns) if varied else 0,
+        tuple(groups), tuple(synapses), spec.channels + spec.cues + len(spec.steady), bins, bin_ms,
+        dt_ms, method, noted_ms=noted_ms if any(one.plastic for one in synapses) else 0.0,
+        threads=threads,
+        columns=columns_of(columns) if varied else 0, trains=_trains(spec),
     )  # fmt: skip
     return replicated(plan, 1)
 
@@ -318,6 +322,16 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
 
 def _input_group(spec: CircuitSpec) -> GroupPlan:
     n = sum(spec.count(p.name) for p in spec.populations if p.is_input)
-    return GroupPlan(
-        INPUTS, n, INPUT_EQUATIONS.strip(), "a >= level", INPUT_RESET, "euler", SLOW_CLOCK_MS
-    )
+    equations, threshold, reset = INPUT_EQUATIONS.strip(), "a >= level", INPUT_RESET
+    if _trains(spec):
+        equations = f"{equations}\n{PLAYED.strip()}"
+        # times of steps and of spikes are rounded
+        threshold += " or t > due - 1*usecond"
+        reset += f"; rank += 1; due = {TRAINS}(rank*second, train)"
+    return GroupPlan(INPUTS, n, equations, threshold, reset, "euler", SLOW_CLOCK_MS)
+
+
+def _trains(spec: CircuitSpec) -> int:
+    """Return the rows of the table of spike trains; a few more spikes need no other program."""
+    counts = [max(Counter(p.spikes.cell).values()) for p in spec.populations if p.spikes]
+    return max(64, 2 ** (max(counts)).bit_length()) if counts else 0

@@ -21,13 +21,14 @@ from brian2 import (
     TimedArray,
     get_device,
     ms,
+    second,
 )
 from brian2.stateupdaters.exact import get_linear_system, linear
 from brian2.synapses import synapses as brian2_synapses
 
 from cells.integration import METHODS
 from cells.parameters import InputError
-from circuits.engine.equations import COURSES, brian_namespace
+from circuits.engine.equations import COURSES, TRAINS, brian_namespace
 from circuits.engine.noise import RANDOM
 from circuits.engine.plan import INPUTS, GroupPlan, Plan, SynapsePlan
 from circuits.plasticity.learning import LEARNING_RATE
@@ -42,7 +43,8 @@ BrianLogger.suppress_name("unused_brian_object")
 STIMULUS = "lgn_rate"
 PACING = "pacing"
 #: Arrays of a run over bins, and the function of time that each becomes.
-TIMED = {"stimulus": STIMULUS, "pacing": PACING, "learning": LEARNING_RATE, COURSES: COURSES}
+TIMED = {"stimulus": STIMULUS, "pacing": PACING, "learning": LEARNING_RATE, COURSES: COURSES,
+         TRAINS: TRAINS}  # fmt: skip
 
 
 @dataclass
@@ -166,7 +168,8 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
         From `draw_arrays`, and over bins ``"stimulus"`` (bin, channel) in Hz, ``"pacing"`` (bin,
         copy), the shift of the rhythms in cycles, ``"learning"`` (bin, copy), the learning rate,
         where the plan learns, and ``"courses"`` (bin, column), where manipulations let something
-        vary; of a single copy (bin) will do.
+        vary; of a single copy (bin) will do. ``"trains"`` (spike, column), s, where inputs play
+        spike trains.
 
     Returns
     -------
@@ -178,8 +181,9 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     brian2_synapses.linear = _solve
     timed = {
         name: TimedArray(
-            np.reshape(arrays[key], (plan.bins, -1)) * (Hz if key == "stimulus" else 1),
-            dt=plan.bin_ms * ms, name=name,
+            np.reshape(arrays[key], (plan.trains if key == TRAINS else plan.bins, -1))
+            * {"stimulus": Hz, TRAINS: second}.get(key, 1),
+            dt=1 * second if key == TRAINS else plan.bin_ms * ms, name=name,
         )
         for key, name in TIMED.items()
         if key in arrays
@@ -188,7 +192,7 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     courses = {COURSES: timed[COURSES]} if plan.columns else {}
     groups = {}
     for g in plan.groups:
-        inputs = {STIMULUS: timed[STIMULUS], PACING: timed[PACING]}
+        inputs = {key: timed[key] for key in (STIMULUS, PACING, TRAINS) if key in timed}
         namespace = inputs if g.name == INPUTS else rate if g.learn else {}
         if g.varied:
             namespace = namespace | courses

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from circuits.engine.equations import column
+from circuits.engine.equations import TRAINS, column
 from circuits.engine.launch import Recording
 from circuits.engine.plan import COPY, INPUTS, Plan
 from circuits.engine.program import TIMED
@@ -41,6 +41,8 @@ def packed(plan: Plan, runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np
     for s in plan.synapses:
         offsets[f"{s.name}.i"] = plan.group(s.source).n
         offsets[f"{s.name}.j"] = plan.group(s.target).n
+    if TRAINS in runs[0]:
+        offsets[f"{INPUTS}.train"] = runs[0][TRAINS].shape[1]
     arrays = {}
     for key in runs[0]:
         parts = [run[key] for run in runs]

@@ -122,6 +122,9 @@ class Manipulation:
         Of ``replace``: what is shown instead, a `circuits.stimuli.Stimulus`.
     like : str
         Of ``restore``: the condition whose mean rate is restored.
+    cells : tuple of int
+        Only these cells of the population, from 0 (of a projection: synapses onto them); empty:
+        all.
     seeds : tuple of int
         Of ``restore``: on which the current is found; none of those of the run.
     """
@@ -136,6 +139,12 @@ class Manipulation:
     shown: object = None
     like: str = ""
     seeds: tuple[int, ...] = ()
+    cells: tuple[int, ...] = ()
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is about all of its target."""
+        return not self.positions and not self.cells and self.share == 1
 
 
 @dataclass(frozen=True)
@@ -201,6 +210,6 @@ class Change:
         found = 0
         for varied in self.varied:
             mine = [c for c in self.courses if (c.name, c.variable) == varied]
-            everywhere = all(not c.of.positions and c.of.share == 1 for c in mine)
+            everywhere = all(c.of.everywhere for c in mine)
             found += 1 if everywhere else 2 ** len(mine) - 1
         return found

@@ -61,7 +61,7 @@ class Verb:
 VERBS: dict[str, Verb] = {}
 
 
-def verb(*targets, unit=None, default=None, takes=("value", "positions", "share")):
+def verb(*targets, unit=None, default=None, takes=("value", "positions", "cells", "share")):
     """Register the decorated function as what can be done to ``targets``; see `Verb`.
 
     Its docstring begins with what it does. It takes the `Change` so far, the `Manipulation` and the
@@ -97,10 +97,10 @@ def with_courses(change: Change, courses: Iterable[Course]) -> Change:
 
 def _whole(m: Manipulation) -> bool:
     """Tell if it holds for all of the target and all of the run."""
-    return m.when.always and not m.positions and m.share == 1
+    return m.when.always and m.everywhere
 
 
-@verb("population", "input", "projection", takes=("positions", "share"))
+@verb("population", "input", "projection", takes=("positions", "cells", "share"))
 def silence(change, m, names):
     """Keep cells from firing (by a chloride conductance), inputs too, or synapses from acting."""
     courses = []
@@ -155,7 +155,7 @@ def restore(change, m, names):
     return with_courses(change, [Course(name, "I_inject", m.value * 1e-12, m) for name in names])
 
 
-@verb("population", default=1.0, takes=("value", "parameter", "positions", "share"))
+@verb("population", default=1.0, takes=("value", "parameter", "positions", "cells", "share"))
 def block(change, m, names):
     """Block a membrane current (key 'parameter', such as I_h), or a share (the value) of it."""
     if not 0 <= m.value <= 1:
@@ -185,7 +185,7 @@ def _conductances(population: Population, current: str) -> list[str]:
     return found
 
 
-@verb("population", "projection", takes=("value", "parameter", "positions", "share"))
+@verb("population", "projection", takes=("value", "parameter", "positions", "cells", "share"))
 def change(change, m, names):
     """Multiply a parameter of a membrane, or U of release, (key 'parameter') by the value."""
     if m.value < 0:
@@ -214,7 +214,7 @@ def _check_changed(spec: CircuitSpec, name: str, m: Manipulation) -> None:
         raise InputError(f"value: '{m.parameter}' of '{name}' cannot be 0")
 
 
-@verb("projection", takes=("positions", "share"))
+@verb("projection", takes=("positions", "cells", "share"))
 def freeze(change, m, names):
     """Keep the weights of plastic synapses."""
     fixed = [p.name for p in change.spec.projections if p.name in names and not p.plastic]

@@ -19,12 +19,22 @@ from circuits.anatomy.topography import check_indegrees
 from circuits.engine.equations import SLOW_CLOCK_MS
 from circuits.runfiles.keys import INPUTS
 from circuits.runfiles.settings import Common
+from circuits.runfiles.trains import spikes_of
 from circuits.stimuli.stimulus import Stimulus
 from circuits.synapses.receptors import RECEPTORS
 
 __all__ = ["changed_circuit", "stimulus_and_circuit"]
 
-_POPULATION = {"bias": pA, "bias_sd": pA, "noise_sd": pA, "rate": Hz, "peak": None, "cell": str}
+_POPULATION = {
+    "bias": pA,
+    "bias_sd": pA,
+    "noise_sd": pA,
+    "rate": Hz,
+    "peak": None,
+    "steady": Hz,
+    "cell": str,
+    "spikes": dict,
+}
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str, "receptors": dict}  # fmt: skip
 _FASTEST_HZ = 500 / SLOW_CLOCK_MS
@@ -79,7 +89,7 @@ def _beside(path: str, folder: Path) -> str:
 
 
 def changed_circuit(
-    spec: CircuitSpec, settings: Mapping, at: str
+    spec: CircuitSpec, settings: Mapping, folder: Path, at: str
 ) -> tuple[CircuitSpec, bool, tuple[str, ...]]:
     """Return a circuit with what a condition changes, and what else it says of it.
 
@@ -88,6 +98,8 @@ def changed_circuit(
     spec : CircuitSpec
     settings : mapping
         Tables of the condition.
+    folder : path
+        Beside which files may lie.
     at : str
         For messages.
 
@@ -103,7 +115,7 @@ def changed_circuit(
     ------
     InputError
     """
-    spec = _populations(spec, settings["populations"], f"{at} [populations]")
+    spec = _populations(spec, settings["populations"], folder, f"{at} [populations]")
     spec = _projections(spec, settings["projections"], f"{at} [projections]")
     spec = _factors(spec, settings["factors"], f"{at} [factors]")
     inputs = checked.keys(settings["inputs"], INPUTS, f"{at} [inputs]")
@@ -114,7 +126,7 @@ def changed_circuit(
     return _cells(spec, settings["cells"], f"{at} [cells]"), regular, silenced
 
 
-def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
+def _populations(spec: CircuitSpec, table, folder: Path, where: str) -> CircuitSpec:
     for name, changes in checked.table(table, where).items():
         here = f"{where} '{name}'"
         checked.keys(changes, _POPULATION, here)
@@ -123,23 +135,43 @@ def _populations(spec: CircuitSpec, table, where: str) -> CircuitSpec:
             checked.one_of(cell, tuple(CELL_CLASSES), f"{here} cell:", "cell class")
         values = {
             k: checked.quantity(v, _POPULATION[k], f"{here} {k}")
-            for k, v in changes.items() if k != "cell"
+            for k, v in changes.items() if k not in ("cell", "spikes")
         }  # fmt: skip
         if cell is not None:
             values["cell"] = cell
-        for key in ("bias_sd", "noise_sd", "rate"):
+        for key in ("bias_sd", "noise_sd", "rate", "steady"):
             if values.get(key, 0) < 0:
                 raise InputError(f"{here} {key}: {changes[key]} is negative; smallest valid: 0")
-        if values.get("rate", 0) > _FASTEST_HZ:
-            raise InputError(f"{here} rate: {changes['rate']}: a cell fires at most once in a step"
-                             f" of its clock; nearest valid: {_FASTEST_HZ:g} Hz")  # fmt: skip
+        for key in ("rate", "steady"):
+            if values.get(key, 0) > _FASTEST_HZ:
+                raise InputError(
+                    f"{here} {key}: {changes[key]}: a cell fires at most once in a step of its"
+                    f" clock; nearest valid: {_FASTEST_HZ:g} Hz"
+                )
+        if "spikes" in changes:
+            values["spikes"] = _trains(changes["spikes"], spec, name, folder, where)
         try:
+            if "steady" in values:
+                _check_inputs(spec, name)
             if cell is not None:
                 _check_cells(spec, name, cell)
             spec = spec.with_populations(name, **values)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
     return spec
+
+
+def _trains(value, spec: CircuitSpec, name: str, folder: Path, where: str):
+    if name not in (known := [p.name for p in spec.populations]):
+        raise InputError(f"{where}: unknown population '{name}'{nearest(name, known)}")
+    return spikes_of(value, spec, name, folder, f"{where} '{name}' spikes")
+
+
+def _check_inputs(spec: CircuitSpec, name: str) -> None:
+    """Raise InputError where populations with a membrane are given a rate of their own."""
+    for p in spec.populations:
+        if fnmatch.fnmatchcase(p.name, name) and not p.is_input:
+            raise InputError(f"'{p.name}' is no input: it has no steady rate")
 
 
 def _check_cells(spec: CircuitSpec, name: str, cell: str) -> None:

@@ -96,7 +96,7 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     """Return a condition from the merged tables of the file and of the condition itself."""
     cycle = common.cycle
     stimulus, spec = stimulus_and_circuit(settings["stimulus"], common, f"{at} [stimulus]")
-    spec, regular, silenced = changed_circuit(spec, settings, at)
+    spec, regular, silenced = changed_circuit(spec, settings, common.folder, at)
     where = f"{at} [integration]"
     integration = checked.keys(settings["integration"], INTEGRATION, where)
     here = f"{at} [plasticity]"

@@ -40,6 +40,7 @@ def used_files(conditions: Iterable[Condition], anatomy: Path) -> dict[str, str]
                 m.shown for m in condition.manipulated.stimulus if isinstance(m.shown, Stimulus)
             ]
         found |= {path for stimulus in shown for path in stimulus.paths}
+        found |= {p.spikes.path for p in condition.spec.populations if p.spikes and p.spikes.path}
         if condition.trained is not None:
             found.add(str(Path(condition.trained.folder) / "result.nc"))
     return {str(Path(path).absolute()): _digest(path) for path in sorted(found)}

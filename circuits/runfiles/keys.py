@@ -21,8 +21,8 @@ INTEGRATION = ("method", "dt", "threads", "upstroke")
 INPUTS = ("regular", "noise")
 CRITERION = ("id", "claim", "source", "observable", "args", "condition", "reference", "contrast",
              "min", "max", "margin", "family", "unit")  # fmt: skip
-MANIPULATION = ("what", "target", "value", "parameter", "positions", "share", "stimulus", "like",
-                "seeds", "when")  # fmt: skip
+MANIPULATION = ("what", "target", "value", "parameter", "positions", "cells", "share", "stimulus",
+                "like", "seeds", "when")  # fmt: skip
 RECORD = ("target", "what", "cells", "synapses", "interval", "when", "name")
 STIMULUS = (
     "kind",

@@ -51,6 +51,11 @@ def manipulated_circuit(
             found = changes(change.spec, [row])
         except InputError as error:
             raise InputError(f"{where} {error}") from None
+        _check_cells(found, row, where)
+        for course in found.courses:
+            if course.variable == "rate" and spec.population(course.name).spikes:
+                raise InputError(f"{where}: '{course.name}' plays spike trains, which have no rate;"
+                                 " leave its spikes out of them")  # fmt: skip
         change = Change(
             found.spec, (*change.courses, *found.courses), (*change.pacing, *found.pacing),
             (*change.stimulus, *found.stimulus),
@@ -98,7 +103,18 @@ def _manipulation(row, settings, spec, common, stimulus, where: str) -> Manipula
         _positions(row.get("positions"), spec, f"{where} positions"), share,
         when_of(row.get("when", {}), common, f"{where} when"), shown,
         *(_tuning(row, common, where) if "like" in verb.takes else ("", ())),
+        cells=_numbers(row.get("cells"), f"{where} cells", "cells"),
     )  # fmt: skip
+
+
+def _check_cells(change: Change, row: Manipulation, where: str) -> None:
+    """Raise InputError if a course is about a cell that its population has not."""
+    spec = change.spec
+    for name in {course.name for course in change.courses} if row.cells else ():
+        population = next((p.target for p in spec.projections if p.name == name), name)
+        if max(row.cells) >= (n := spec.count(population)):
+            raise InputError(f"{where} cells: {max(row.cells)} is none; '{population}' has 0 to"
+                             f" {n - 1}")  # fmt: skip
 
 
 def _check_delay(value: float, common: Common, where: str) -> None:
@@ -124,13 +140,18 @@ def _tuning(row, common: Common, where: str) -> tuple[str, tuple[int, ...]]:
     return checked.text(row["like"], f"{where} like"), found
 
 
-def _positions(value, spec: CircuitSpec, where: str) -> tuple[int, ...]:
+def _numbers(value, where: str, what: str) -> tuple[int, ...]:
+    """Return a list of whole numbers; none where nothing is said."""
     if value is None:
         return ()
     if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: expected a list of positions, found {value!r}")
-    found = tuple(checked.whole(v, 0, where) for v in value)
-    if max(found) >= spec.n_x:
+        raise InputError(f"{where}: expected a list of {what}, found {value!r}")
+    return tuple(checked.whole(v, 0, where) for v in value)
+
+
+def _positions(value, spec: CircuitSpec, where: str) -> tuple[int, ...]:
+    found = _numbers(value, where, "positions")
+    if found and max(found) >= spec.n_x:
         raise InputError(f"{where}: {max(found)} is none; the circuit has 0 to {spec.n_x - 1}")
     return found
 

@@ -36,7 +36,7 @@ CIRCUITS = {
         "cells", "circuits.synapses", "circuits.stimuli", "circuits.anatomy",
         "circuits.manipulations", "circuits.plasticity", "circuits.plasticity.rules",
         "circuits.plasticity.bench", "circuits.rates", "circuits.rates.experiments",
-        "circuits.engine", "circuits.recordings", "analysis.data",
+        "circuits.engine", "circuits.recordings", "analysis.data", "analysis.exports",
     },
     "circuits.driver": {
         "cells", "circuits.stimuli", "circuits.anatomy", "circuits.manipulations",
