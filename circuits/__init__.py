@@ -32,14 +32,11 @@ cli
 
 from __future__ import annotations
 
-from typing import Any
-
 __all__ = ["Circuit", "InputError", "load", "run", "sweep"]
 
 
 def __getattr__(name: str):
     """Import what is heavy when it is asked for."""
-    found: Any
     if name == "run":
         from circuits.api.run import run
 
