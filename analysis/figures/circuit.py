@@ -45,7 +45,8 @@ _WIDE = (
     "Microsoft YaHei",
     "Malgun",
 )
-_PRETTY = {"1": "", "Hz**2/Hz": "Hz²/Hz", "nA**2/Hz": "nA²/Hz"}
+_PRETTY = {"1": "", "Hz**2/Hz": "Hz²/Hz", "nA**2/Hz": "nA²/Hz",
+           "uA/cm**2": "µA/cm²", "uM": "µM"}  # fmt: skip
 
 
 @contextmanager

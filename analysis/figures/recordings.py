@@ -60,7 +60,7 @@ def plot_potentials(ds: xr.Dataset, values: xr.DataArray, n_cycle: int = 4, ax=N
     ax.plot([x, x], [-60, -10], color="black", linewidth=1.5, clip_on=False)
     ax.text(x, -35, f"  50 {values.attrs['units']}", fontsize=8, va="center", clip_on=False)
     ax.set_xlim(time[0], time[-1])
-    ax.set_title(values.attrs["what"], fontsize=9, loc="left")
+    ax.set_title(_said(values), fontsize=9, loc="left")
     return ax
 
 
@@ -90,8 +90,8 @@ def plot_recorded(ds: xr.Dataset, values: xr.DataArray, n_cycle: int = 4, ax=Non
         named_ = str(shown["population"].values[row]) if "population" in shown.coords else ""
         ax.plot(time, shown.values[:, row], color=colours.get(named_, GREY), lw=0.8, alpha=0.8)
     ax.set_xlim(time[0], time[-1])
-    ax.set_ylabel(named("", values.attrs["units"]).strip())
-    ax.set_title(f"{values.attrs['what']} of {values.attrs['target']}", fontsize=9, loc="left")
+    ax.set_ylabel(named("", values.attrs["units"]).strip(" ()"))
+    ax.set_title(_said(values), fontsize=9, loc="left")
     return ax
 
 
@@ -100,6 +100,10 @@ def _shown(ds, values, n_cycle):
     start, stop = first_cycles(ds, n_cycle)
     inside = (values["time"].values >= start) & (values["time"].values <= stop)
     return values.isel(time=np.flatnonzero(inside)) if inside.sum() > 1 else values
+
+
+def _said(values) -> str:
+    return f"{values.attrs['what']} of {values.attrs['target']}"
 
 
 def _labels(values, label):
@@ -130,7 +134,8 @@ def recordings_figure(ds: xr.Dataset) -> Figure:
         if record not in fields
         for name in mine
     ]
-    single = [values for values in single if np.isfinite(values.values).any()][:_MOST]
+    single = [values for values in single if np.isfinite(values.values).any()]
+    more, single = single[_MOST:], single[:_MOST]
     if not single and not fields:
         raise AnalysisError("nothing was recorded; tables [[record]] of a run file ask for it")
     potentials = [v.attrs["what"].split(".")[0] == "V" for v in single]
@@ -147,6 +152,8 @@ def recordings_figure(ds: xr.Dataset) -> Figure:
         pair = rows[len(single) + k].subgridspec(1, 2, width_ratios=(2, 1))
         _field(ds, lfp(ds, record=record), *(figure.add_subplot(pair[at]) for at in (0, 1)))
     figure.axes[-1 if not fields else -2].set_xlabel("time (s)")
+    if more:
+        figure.suptitle(f"not drawn: {', '.join(map(_said, more))}", fontsize=8)
     return figure
 
 

@@ -19,6 +19,18 @@ from tests.circuits.learning_runs import BASE, BLOCKS, PLASTICITY
 from tests.cuda_on_cpu import install
 
 DURATION = 0.45  # s
+RECORDS = """
+[[record]]
+target = "V1.L5IB"
+what = ["V.apical", "I_Ca", "I_AMPA"]
+[[record]]
+target = "V2.L6CT->TRC"
+what = ["weight", "P"]
+[[record]]
+target = "V1"
+what = "LFP"
+interval = "5 ms"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +46,7 @@ def emulated(tmp_path_factory):
 @pytest.fixture(scope="module")
 def learning(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "small.toml"
-    path.write_text(BASE + PLASTICITY + BLOCKS)
+    path.write_text(BASE + PLASTICITY + BLOCKS + RECORDS)
     run = resolve(path, cycles=4)
     condition = run.conditions[0]
     arrays, _ = arrays_of(condition, run.cycle, 1)
@@ -56,6 +68,12 @@ def assert_same(found, expected, until=DURATION):
     for name, weights in expected.weights.items():
         np.testing.assert_allclose(found.weights[name], weights, atol=1e-12, err_msg=name)
 
+    for name, trace in expected.traces.items():
+        for key, values in trace.items():
+            early = values[..., trace["t"] < until / 2]
+            mine = found.traces[name][key][..., : early.shape[-1]]
+            np.testing.assert_allclose(mine, early, atol=1e-6 * np.abs(early).max(), err_msg=key)
+
 
 def per_step(report, kind):
     counts = json.loads(report.read_text())
@@ -71,6 +89,9 @@ def test_a_learning_circuit_does_what_cpp_does(emulated, learning, expected, ord
     assert_same(run_plan(*learning, duration=DURATION, device="cuda"), expected)
     assert sum(i.size for i, _ in expected.spikes.values()) > 500
     assert max(np.ptp(w, axis=0).max() for w in expected.weights.values()) > 1e-4
+    assert len(expected.traces) == 4 and np.ptp(
+        expected.traces["record_1_intrinsic_burster"]["v_d"]
+    )
     report = emulated / "report.json"
     assert json.loads(report.read_text())["divergent"] == 0
     # as Brian2CUDA writes it: 23 copies that the host waits for, and a launch for every queue

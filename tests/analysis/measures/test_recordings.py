@@ -6,6 +6,7 @@ import pytest
 from analysis import observables
 from analysis.data import schema
 from analysis.data.recordings import recorded, recording
+from analysis.figures.recordings import recordings_figure
 from analysis.measures import spectra
 from analysis.measures.recordings import lfp
 
@@ -82,3 +83,14 @@ def test_the_accessor_finds_recordings_of_all_runs(many):
     found = many.pulvinar.lfp("V1", condition="intact", seed=1)
     assert found.dims == ("time",)
     assert len(many.pulvinar.plot.recordings("intact", 1).axes) == 3
+
+
+def test_what_is_too_much_for_the_figure_is_named(circuit):
+    many = circuit.copy()
+    for k in range(12):
+        values = circuit["record_1_V"].rename(None)
+        many[f"record_1_I_{k}"] = values.assign_attrs(what=f"I_{k}", units="pA")
+    figure = recordings_figure(many)
+    assert len(figure.axes) == 12 + 2
+    assert figure.get_suptitle() == "not drawn: I_11 of V1.L5IB"
+    assert "pA" in {ax.get_ylabel() for ax in figure.axes}
