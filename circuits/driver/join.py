@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def _described(infos: Mapping[str, Mapping], ds) -> dict:
     first = next(iter(infos.values()))
     parts = list(infos.values())
     seeds = [int(s) for s in ds["seed"].values]
-    kept = ("seeds", "conditions", "started", "commit", "dirty", "wall_s", "versions", "joined")
+    kept = ("seeds", "conditions", "started", "commit", "dirty", "wall_s", "versions", "joined",
+            "command")  # fmt: skip
     info = {k: v for k, v in first.items() if k not in (*kept, "programs", "jobs")}
     info |= {
         "seeds": seeds,
@@ -131,6 +133,7 @@ def _described(infos: Mapping[str, Mapping], ds) -> dict:
             for name, part in infos.items()
         ],
         "run": first["run"] | {"seeds": seeds},
+        "command": shlex.join(["pulvinar", "join", *(Path(name).name for name in infos)]),
     }
     for key in ("commit", "dirty", "versions"):  # of all, where they agree
         if all(part.get(key) == first.get(key) for part in parts) and key in first:

@@ -53,6 +53,9 @@ def test_the_parts_joined_are_the_whole(parts, made, tmp_path, capsys):
     assert main.main(["join", *map(str, parts), "--out", str(out)]) == 0
     assert str(out / "report.html") in capsys.readouterr().out
     found, expected = schema.load(out), schema.load(whole)
+    assert json.loads(found.attrs["run"])["seeds"] == [3, 4]
+    told = json.loads((out / "run.json").read_text())["command"]
+    assert told == "pulvinar join " + " ".join(part.name for part in parts)
     assert found.drop_attrs(deep=False).identical(expected.drop_attrs(deep=False))
     assert {name: v.dtype for name, v in found.variables.items()} == {
         name: v.dtype for name, v in expected.variables.items()
