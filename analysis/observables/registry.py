@@ -8,6 +8,7 @@ circuit the Dataset is about one prediction loop, see `analysis.data.schema.of_l
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -49,6 +50,15 @@ class Observable:
         """Names of the keyword arguments; of a circuit, the loop that it is about is one."""
         own = tuple(inspect.signature(self.function).parameters)[1:]
         return (*own, "loop") if self.experiment == "circuit" else own
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between which numbers it lies whatever the run: shares, correlations and rates."""
+        if self.name.endswith(("_fraction", "_strength")):
+            return 0.0, 1.0
+        if self.name == "r_pred" or self.name.endswith("_r"):
+            return -1.0, 1.0
+        return (0.0 if self.unit == "Hz" else -math.inf), math.inf
 
     @property
     def signature(self) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from analysis.statistics.decide import (
     holm,
 )
 
-__all__ = ["CRITERION", "criterion_text", "evaluate", "mark", "over_families", "remark", "summary",
-           "unit_of", "verdict"]  # fmt: skip
+__all__ = ["CRITERION", "cannot_fail", "criterion_text", "evaluate", "mark", "over_families",
+           "remark", "summary", "unit_of", "verdict"]  # fmt: skip
 
 #: Keys of a criterion, and what they mean.
 CRITERION = {
@@ -69,6 +69,14 @@ def _check_bounds(criterion, name):
         raise schema.AnalysisError(f"criterion '{name}': unknown contrast '{contrast}'{known}")
     if "contrast" in criterion and criterion.get("reference") is None:
         raise schema.AnalysisError(f"criterion '{name}': 'contrast' needs a 'reference'")
+
+
+def cannot_fail(criterion: Mapping, found: observables.Observable) -> bool:
+    """Tell if a criterion holds whatever number its observable gives."""
+    if criterion.get("reference") is not None:
+        return False
+    low, high = found.range
+    return criterion.get("min", -math.inf) <= low and criterion.get("max", math.inf) >= high
 
 
 def unit_of(criterion: Mapping, unit: str) -> str:

@@ -51,6 +51,11 @@ def check_criteria(run: Run) -> None:
                 _check_block_names(found, arguments, blocks)
         except schema.AnalysisError as error:
             raise InputError(f"{where}: {error}") from None
+        if judge.cannot_fail(criterion, found):
+            low, high = found.range
+            raise InputError(
+                f"{where}: cannot fail: '{found.name}' lies between {low:g} and {high:g} anyway"
+            )
         expected = judge.unit_of(criterion, found.unit)
         unit = criterion.get("unit", expected)
         if unit != expected:

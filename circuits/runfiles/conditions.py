@@ -22,6 +22,8 @@ from circuits.runfiles.settings import AGAIN, ONCE, Common, merged
 
 __all__ = ["condition_names", "conditions_of", "learns"]
 
+_MOST_THREADS = 1024
+
 
 def conditions_of(
     document: Mapping, common: Common, given: Mapping[str, int]
@@ -111,6 +113,8 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     dt = integration.get("dt")
     dt = None if dt is None else checked.quantity(dt, ms, f"{where} dt")
     threads = checked.whole(integration.get("threads", 1), 1, f"{where} threads")
+    if threads > _MOST_THREADS:
+        raise InputError(f"{where} threads: {threads} is above {_MOST_THREADS}")
     upstroke = checked.whole(integration.get("upstroke", 1), 1, f"{where} upstroke")
     try:
         plan = make_plan(

@@ -141,7 +141,7 @@ claim = "c"
 observable = "r_pred"
 args = { block = "test" }
 condition = "*"
-min = -1
+min = -0.99
 """
 
 

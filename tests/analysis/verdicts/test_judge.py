@@ -194,3 +194,15 @@ def test_what_is_defined_in_no_run_is_not_judged(many):
     silent = many.isel(spike=slice(0, 0)).assign(rate=many["rate"] * 0)
     (found,) = judge.evaluate(silent, [LOCKED])
     assert (found["verdict"], found["why"]) == ("not judged", "undefined in every run")
+
+
+def test_a_criterion_that_cannot_fail_is_found():
+    from analysis.observables import find
+
+    def vacuous(name, **bounds):
+        return judge.cannot_fail(bounds, find(name, {"population": "x"} if "rate" in name else {}))
+
+    assert vacuous("burst_plus_fraction", min=0) and vacuous("plus_pattern_r", min=-1, max=1)
+    assert vacuous("population_rate", min=-0.5) and not vacuous("population_rate", max=0)
+    assert not vacuous("burst_plus_fraction", min=0, max=0.9)
+    assert not vacuous("burst_plus_fraction", min=0, reference="other")

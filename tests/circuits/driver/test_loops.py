@@ -23,13 +23,13 @@ id = "first"
 claim = "c"
 observable = "r_pred"
 args = { block = "test" }
-min = -1
+min = -0.99
 [[criteria]]
 id = "second"
 claim = "c"
 observable = "r_pred"
 args = { block = "test", loop = "PL.TRC" }
-min = -1
+min = -0.99
 """
 
 

@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from analysis.verdicts.judge import CRITERION
+from analysis.observables import OBSERVABLES
+from analysis.verdicts.judge import CRITERION, cannot_fail
 from cells.errors import InputError
 from circuits.manipulations import Manipulation
 from circuits.runfiles import catalogue, keys
@@ -35,3 +36,12 @@ def test_a_key_that_there_is_not_is_named(document, wanted):
     with pytest.raises(InputError, match=wanted):
         keys.check_names(document, "f.toml")
     keys.check_names({"experiment": "rate", **document}, "f.toml")
+
+
+def test_no_criterion_that_comes_along_holds_whatever_comes_out():
+    folders = catalogue.run_folders()
+    files = [path for folder in folders for path in folder.glob("**/*.toml")]
+    for path in files:
+        for criterion in catalogue.read_run(path).get("criteria", []):
+            if (found := OBSERVABLES.get(criterion["observable"])) is not None:
+                assert not cannot_fail(criterion, found), (path.name, criterion["id"])
