@@ -28,7 +28,7 @@ ds.pulvinar.plot.bursts()
 
 # %% [markdown]
 # Does the plus phase of the relay cells show what their drivers sent? The correlation over places, in each
-# cycle; before learning the minus phase shows nothing.
+# cycle; before learning the minus phase mostly has no pattern at all.
 
 # %%
 from analysis.measures import patterns

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Plasticity analysis: what did the synapses learn, and along the gradient?
+# # Plasticity analysis: what did the synapses learn?
 # Weights of a stored run of `predictive_learning`: V2 and V1 L6CT cells on relay cells of the pulvinar.
 
 # %%

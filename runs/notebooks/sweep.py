@@ -1,6 +1,6 @@
 # %% [markdown]
 # # A sweep in one Dataset: how does a number depend on a parameter?
-# A network of rates learns XOR by equilibrium propagation; numpy alone. A sweep of the circuit is the same call with
+# A network of rates learns XOR by contrastive Hebbian learning; numpy alone. A sweep of the circuit is the same call with
 # a compiler: `circuits.sweep("first_light", ["stimulus.contrast=0.25,0.5,1"], seeds="1-4")`.
 
 # %%
@@ -15,7 +15,7 @@ file.write_text(
 experiment = "rate"
 kind = "training"
 name = "xor"
-claim = "Equilibrium propagation solves XOR with enough hidden units."
+claim = "Contrastive Hebbian learning solves XOR."
 [task]
 name = "xor"
 [network]
