@@ -51,8 +51,9 @@ def edges(condition: Condition, cycle: Cycle, seed: int) -> pd.DataFrame:
             numbers[group][arrays[f"{key}.{end}"][part]]
             for end, group in zip("ij", groups[key], strict=True)
         )
-        learned = arrays[f"{key}.w"][part] if f"{key}.w" in arrays else np.nan
-        gain = condition.learning.of(name)["gain"] if f"{key}.w" in arrays else 1.0
+        learned, gain = np.nan, 1.0
+        if condition.learning is not None and f"{key}.w" in arrays:
+            learned, gain = arrays[f"{key}.w"][part], condition.learning.of(name)["gain"]
         delay = arrays[f"{key}.delay"][part] * 1e3
         for receptor, share in p.receptors:
             found.append(

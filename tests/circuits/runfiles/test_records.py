@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from cells.parameters import InputError
 from circuits.driver import needs
+from circuits.driver.dataset import _recorded
 from circuits.driver.results import Result, keep_records
+from circuits.engine.arrays import cells_of
 from circuits.engine.launch import Recording
 from circuits.recordings.quantities import of_cells, of_synapses
 from circuits.runfiles.resolve import resolve
@@ -148,3 +151,34 @@ def test_only_the_asked_cycles_are_kept(resolved):
     np.testing.assert_allclose(result.records["record_1_V"][:, 0], expected, rtol=1e-6)
     assert result.recording.traces == {}
     keep_records(replace(result), replace(c, records=()), run.cycle, {})
+
+
+def test_populations_of_one_model_are_side_by_side(resolved):
+    run = resolved(row(target='"*.L5*"', what='["V", "I_leak"]', cells="2"))
+    (c,) = run.conditions
+    traces = {}
+    for one in c.plan.traces:
+        values = np.array(one.indices)[:, None] + np.zeros(1000)
+        traces[one.name] = {"t": np.arange(1000) * 1e-3} | dict.fromkeys(one.variables, values)
+    result = Result(Recording({}, traces), np.zeros((4, 1)))
+    keep_records(result, c, run.cycle, {})
+    ds = result.records
+    names = ds["record_1_population"].values.tolist()
+    assert set(names) == {"V1.L5IB", "V2.L5IB", "V1.L5RS", "V2.L5RS"}
+    cells = cells_of(c.spec)
+    np.testing.assert_allclose(
+        ds["record_1_V"][0], cells.index[ds["record_1_neuron"]] * 1e3
+    )  # every cell has its own row, V in mV
+
+
+def test_a_condition_that_lacks_something_has_nan_in_the_result():
+    time = {"record_1_time": ("record_1_time", [0.0, 1.0], {"units": "s"})}
+    one = xr.Dataset({"record_1_V": ("record_1_time", np.float32([1, 2]), {"units": "mV"}),
+                      "record_1_source": ("record_1_time", np.int32([1, 2]))}, time)  # fmt: skip
+    results = [Result(Recording({}), np.zeros((1, 1)), records=ds) for ds in (one, xr.Dataset())]
+    variables, coordinates = _recorded(results, (2, 1))
+    dims, values, attributes = variables["record_1_V"]
+    assert dims == ("condition", "seed", "record_1_time") and attributes == {"units": "mV"}
+    assert values[0, 0].tolist() == [1, 2] and np.isnan(values[1, 0]).all()
+    assert variables["record_1_source"][1][1, 0].tolist() == [-1, -1]
+    assert list(coordinates) == ["record_1_time"]
