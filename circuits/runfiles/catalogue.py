@@ -33,7 +33,8 @@ def run_folders() -> list[Path]:
     root = clone()
     if root is not None:
         return [root / "runs"]
-    found = [Path(sys.prefix) / _SHARED]
+    # of a virtual environment, and of pip install --target
+    found = [Path(sys.prefix) / _SHARED, Path(__file__).resolve().parents[2] / _SHARED]
     from importlib.metadata import PackageNotFoundError, files
 
     try:
