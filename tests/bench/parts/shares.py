@@ -25,7 +25,7 @@ _KINDS = (
     (r"_push_spikes", "queues of static synapses"),
     (r"_plastic_(pre|post|learn)", "plastic synapses"),
     (r"_(pre|post)_codeobject", "static synapses"),
-    (r"^(spikes|traces|weights)_", "monitors"),
+    (r"^(spikes|record|weights)_", "monitors"),
 )
 
 
