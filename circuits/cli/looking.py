@@ -14,6 +14,9 @@ __all__ = ["compare", "doctor", "edges", "export", "list_runs", "manipulations",
            "params", "predictions"]  # fmt: skip
 
 
+_SHOWN = 6  # names in a line, at most
+
+
 def list_runs(arguments) -> int:
     """Print run files, their claims and their last verdicts."""
     found = catalogue.runs()
@@ -29,6 +32,8 @@ def list_runs(arguments) -> int:
             last = f"{words.count('holds')} of {len(verdicts)} claims hold"
             for word in ("falsified", "undecided", "not judged"):
                 mine = [v["id"] for v, found in zip(verdicts, words, strict=True) if found == word]
+                if len(mine) > _SHOWN:
+                    mine = [*mine[: _SHOWN - 1], f"{len(mine) - _SHOWN + 1} more"]
                 last += f"; {word}: {', '.join(mine)}" if mine else ""
         print(f"{name}\n    {document.get('claim', '')}\n    {last}")
     if not found:
