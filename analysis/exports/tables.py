@@ -228,7 +228,7 @@ def read_edges(path: Path | str) -> list[Edges]:
     try:
         table = pd.read_csv(path)
         groups = table.groupby(["projection", "receptor"], sort=False)
-        return [_listed(*key, rows) for key, rows in groups]
+        return [_listed(projection, receptor, rows) for (projection, receptor), rows in groups]
     except (ValueError, KeyError, UnicodeDecodeError) as error:
         raise AnalysisError(f"{path}: no list of 'pulvinar edges': {error}") from None
 
@@ -237,8 +237,8 @@ def _listed(projection, receptor, rows) -> Edges:
     values = {key: rows[key].to_numpy() for key in ("weight", "delay", "learned")}
     if np.isnan(values["learned"]).all():
         del values["learned"]
-    ends = [str(rows[f"{end}_population"].iloc[0]) for end in ("source", "target")]
-    return Edges(f"{projection}:{receptor}", *ends, rows["source"].to_numpy(),
+    source, target = (str(rows[f"{end}_population"].iloc[0]) for end in ("source", "target"))
+    return Edges(f"{projection}:{receptor}", source, target, rows["source"].to_numpy(),
                  rows["target"].to_numpy(), values, {"receptors": receptor})  # fmt: skip
 
 
