@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from analysis.statistics.decide import HOLDS, decide
+from analysis.statistics.decide import HOLDS, NOT_JUDGED, decide
 
 __all__ = [
     "SCHEMA", "AnalysisError", "check_version", "migrate", "open_result", "places", "read_json",
@@ -176,15 +176,21 @@ def _decided(verdict: dict) -> dict:
     }.get(sign, numbers)  # fmt: skip
     values = [math.nan if v is None else v for v in verdict["values"]]
     found = decide(values, low, high, equivalence=sign == "wi")
-    return verdict | {
-        "failed": sum(v is None for v in verdict["values"]),
-        "bounds": [low, high],
-        "verdict": found.verdict,
-        "interval": None if found.interval is None else list(found.interval),
-        "p": found.p,
-        "seeds_needed": found.seeds_needed,
-        "holds": found.verdict == HOLDS,
-    }
+    undefined = all(v is None for v in verdict["values"])
+    nothing = {"verdict": NOT_JUDGED, "why": "undefined in every run"} if undefined else {}
+    return (
+        verdict
+        | {
+            "failed": sum(v is None for v in verdict["values"]),
+            "bounds": [low, high],
+            "verdict": found.verdict,
+            "interval": None if found.interval is None else list(found.interval),
+            "p": found.p,
+            "seeds_needed": found.seeds_needed,
+            "holds": found.verdict == HOLDS,
+        }
+        | nothing
+    )
 
 
 def read_verdicts(path: Path | str) -> list[dict]:

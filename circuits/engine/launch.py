@@ -59,7 +59,8 @@ def arranged(trace: Trace, values: np.ndarray) -> np.ndarray:
     """Return what a trace keeps of (sample, cell) values, as `Recording` has it."""
     if not trace.summed:
         return values.T
-    return np.abs(values).reshape(len(values), trace.copies, -1).sum(axis=-1).T
+    shape = len(values), trace.copies, values.shape[1] // trace.copies
+    return np.abs(values).reshape(shape).sum(axis=-1).T
 
 
 def check_finite(name: str, values) -> None:
@@ -121,7 +122,8 @@ def launch(home: Path, plan, arrays, duration, progress, start=None, stop=None) 
             files = description["traces"][one.name]
             t = read(files["t"])
             traces[one.name] = {"t": t} | {
-                v: arranged(one, read(files[v]).reshape(len(t), -1)) for v in one.variables
+                v: arranged(one, read(files[v]).reshape(len(t), len(one.indices)))
+                for v in one.variables
             }
         weights = {}
         for name, (noted, last) in description["weights"].items():

@@ -32,7 +32,7 @@ def load_extensions(paths: Iterable[str], where: str, folder: Path = Path()) -> 
     Returns
     -------
     dict of str to str
-        Absolute path and SHA-256 of each, and of the table of the same name beside a Python file.
+        Absolute path and SHA-256 of each, the table that a Python file reads beside it included.
 
     Raises
     ------
@@ -46,9 +46,11 @@ def load_extensions(paths: Iterable[str], where: str, folder: Path = Path()) -> 
         path = (folder / name).resolve()
         if not path.is_file():
             raise InputError(f"{where}: no such file '{name}'")
-        for file in (path, path.with_suffix(".toml")):
-            if file.is_file():
-                found[str(file)] = _digest(file, where)
+        digest = _digest(path)
+        if _loaded.setdefault(str(path), digest) != digest:
+            raise InputError(f"{where}: '{name}' or its table changed since it was loaded;"
+                             " start anew")  # fmt: skip
+        found[str(path)] = digest
         if path.suffix == ".toml":
             add_classes(path)
         elif path.suffix == ".py":
@@ -58,11 +60,11 @@ def load_extensions(paths: Iterable[str], where: str, folder: Path = Path()) -> 
     return found
 
 
-def _digest(path: Path, where: str) -> str:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if _loaded.setdefault(str(path), digest) != digest:
-        raise InputError(f"{where}: '{path.name}' changed since it was loaded; start anew")
-    return digest
+def _digest(path: Path) -> str:
+    content, table = path.read_bytes(), path.with_suffix(".toml")
+    if path.suffix == ".py" and b".toml" in content and table.is_file():
+        content += table.read_bytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _import(path: Path, where: str) -> None:

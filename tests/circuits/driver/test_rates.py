@@ -44,7 +44,7 @@ max = 0.5
     np.testing.assert_allclose(ds["plus"].sel(unit="output"), 0.9, atol=1e-3)
     assert (by_condition(ds, "figure1_gap") < 2e-3).all()
     page = (folder / "report.html").read_text()
-    assert page.count("Two phases") >= 2 and "<img" in page
+    assert page.count("Two phases") >= 2 and "<svg" in page
     (folder / "report.html").unlink()
     assert (rebuild_report(folder) / "report.html").is_file()
 
@@ -104,7 +104,7 @@ rule = { name = "difference_target_propagation" }
     np.testing.assert_allclose(targets["cosine_feedforward"].sel(depth=1, layer=2), 1)
     assert ds["needs"].isel(condition=0, depth=0, seed=0).values.tolist() == [1, 1, 0, 0]
     page = (folder / "report.html").read_text()
-    assert page.count("<img") == 2 and "Not drawn" not in page
+    assert page.count("<figure") == 2 and "Not drawn" not in page
     assert ds["energy"].notnull().sum("layer").isel(condition=0, seed=0).values.tolist() == [2, 3]
 
 

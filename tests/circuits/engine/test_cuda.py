@@ -426,6 +426,8 @@ def test_with_a_gpu_the_program_is_launched_and_its_results_are_checked(nvcc, qu
         lines.append(f"head -c 4 /dev/zero > results/{files['i'][0]}")
     for name, _ in project.description["potentials"].values():
         lines.append(f"head -c 8 /dev/zero > results/{name}")
+    for files in project.description["traces"].values():
+        lines += [f": > results/{name}" for name, _ in files.values()]
     (home / "main").write_text("\n".join(lines))
     recording = devices.run_plan(project.plan, project.arrays, **run)
     assert set(recording.spikes) == {g.name for g in project.plan.groups}

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,7 +202,11 @@ NAN = "printf '\\000\\000\\000\\000\\000\\000\\370\\177' > results/v"
 def launch(home, values=(1.0, 2.0, 3.0)):
     seen = []
     recording = launching.launch(
-        home, None, {"a": np.array(values)}, 0.5, lambda done, elapsed: seen.append(done)
+        home,
+        SimpleNamespace(traces=()),
+        {"a": np.array(values)},
+        0.5,
+        lambda done, elapsed: seen.append(done),
     )
     return recording, seen
 

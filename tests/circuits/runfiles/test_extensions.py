@@ -52,7 +52,7 @@ def test_the_page_works_as_it_stands(run, page):
     assert ("FastTRC", "g_KL") in {(cell, key) for cell, key, _ in condition.spec.cells}
     assert cell_class("FastTRC").model.name == "relay"
     names = sorted(Path(path).name for path in run.document["extensions"])
-    assert names == ["hebb.py", "hebb.toml", "my_cells.toml", "poison.py", "spread.py"]
+    assert names == ["hebb.py", "my_cells.toml", "poison.py", "spread.py"]
     assert all(len(digest) == 64 for digest in run.document["extensions"].values())
     ds = xr.Dataset(
         {"rate": (("cycle", "phase", "neuron"), np.array([[[1.0, 3.0, 9.0]]]))},
@@ -120,11 +120,11 @@ def test_mistakes_are_told_in_one_line(tmp_path, name, text, wanted):
 
 
 def test_a_table_beside_a_file_that_changed_is_told(tmp_path):
-    (tmp_path / "a.py").touch()
+    (tmp_path / "a.py").write_text("# reads a.toml")
     (tmp_path / "a.toml").write_text("x = 1")
     extensions.load_extensions(["a.py"], "extensions", tmp_path)
     (tmp_path / "a.toml").write_text("x = 2")
-    with pytest.raises(InputError, match=r"'a\.toml' changed since it was loaded"):
+    with pytest.raises(InputError, match=r"'a\.py' or its table changed since it was loaded"):
         extensions.load_extensions(["a.py"], "extensions", tmp_path)
 
 
