@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 import pandas as pd
 
@@ -11,6 +11,10 @@ from cells.parameters import InputError, nearest
 __all__ = ["Rows"]
 
 _ASIDE = ("name", "colour", "meaning", "basis", "mark")
+
+
+def _is_nested(value) -> bool:
+    return is_dataclass(value) or (isinstance(value, tuple) and any(map(is_dataclass, value)))
 
 
 class Rows(tuple):
@@ -40,7 +44,8 @@ class Rows(tuple):
 
     def _shown(self) -> pd.DataFrame:
         frame = self.frame()
-        return frame.drop(columns=[key for key in _ASIDE if key in frame])
+        nested = [key for key in frame if frame[key].map(_is_nested).any()]
+        return frame.drop(columns=[key for key in {*_ASIDE, *nested} if key in frame])
 
     def __repr__(self) -> str:
         return self._shown().to_string() if self else "none"

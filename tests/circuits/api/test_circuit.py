@@ -17,6 +17,7 @@ def circuit():
 def test_what_is_loaded_is_what_the_run_file_says(circuit):
     run = resolve("first_light", size="tiny")
     assert circuit.resolved.conditions == run.conditions
+    assert len(repr(circuit.conditions)) < 5000 and "stimulus" not in repr(circuit.conditions)
     assert circuit.populations["TRC"] == run.conditions[0].spec.population("TRC")
     assert circuit.loops.names == ["TRC"]
     assert circuit.stimulus.image == "camera" and circuit.plasticity is None
