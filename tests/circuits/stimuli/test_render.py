@@ -777,6 +777,7 @@ def test_window_must_fit_the_picture(tmp_path):
         ({"direction": "forwards"}, ["direction", "'forward'"]),
         ({"kind": "ring", "n_bumps": 0}, ["n_bumps", "below 1"]),
         ({"kind": "ring", "n_x": 6, "n_bumps": 7}, ["n_bumps", "7", "positions, 6"]),
+        ({"n_x": 8, "step": 100000}, ["step", "leads out of the 8 positions"]),
     ],
 )
 def test_mistakes_name_the_key_and_the_way_out(values, words):
