@@ -156,6 +156,9 @@ def reserved(folder: Path) -> Iterator[None]:
                 lock.unlink(missing_ok=True)
 
 
+_OF_A_RUN = ("run.json", "result.nc", "verdicts.json", "report.html", "array-*.npz")
+
+
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder that becomes ``folder`` if the body succeeds, and vanishes if not.
@@ -163,7 +166,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Parameters
     ----------
     folder : path
-        A finished run that is there already is replaced.
+        A finished run that is there already is replaced; files that are not of a run stay.
 
     Yields
     ------
@@ -186,6 +189,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
                 if old is not None:
                     (old / "run").rename(folder)
                 raise
+            for path in (old / "run").iterdir() if old is not None else ():
+                theirs = not any(path.match(name) for name in _OF_A_RUN)
+                if theirs and not (folder / path.name).exists():
+                    path.rename(folder / path.name)
         except BaseException:
             if partial is not None:
                 shutil.rmtree(partial, ignore_errors=True)

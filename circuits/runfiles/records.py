@@ -59,6 +59,8 @@ def _record(row, name: str, common: Common, where: str) -> Record:
     if LFP in what and len(what) > 1:
         raise InputError(f"{where} what: {LFP} is of a whole area; give it a record of its own")
     target = checked.text(row["target"], f"{where} target")
+    if LFP in what and "->" in target:
+        raise InputError(f"{where} target: {LFP} is of an area or population, not of a projection")
     noun, other = ("synapses", "cells") if "->" in target else ("cells", "synapses")
     if other in row:
         raise InputError(f"{where} {other}: '{target}' has {noun}; say '{noun}'")

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from analysis.data.criteria import measurable
 from cells import checked
 from cells.parameters import InputError
@@ -112,7 +114,8 @@ def resolve_document(
         ("size", size), ("device", device), ("seeds", seeds), ("replicas", replicas),
     ):  # fmt: skip
         if value is not None:
-            document[key] = list(value) if key == "seeds" and not isinstance(value, str) else value
+            document[key] = _seeds(value) if key == "seeds" else value
+    conditions = [conditions] if isinstance(conditions, str) else conditions
     name = checked.text(document.setdefault("name", path.stem), f"{begin} name")
     if not name or set(name) & set("/\\\0") or name[0] == ".":
         raise InputError(f"{begin} name: '{name}' is no file name")
@@ -128,6 +131,12 @@ def resolve_document(
     if experiment == "synapse":
         return _resolve_synapse(document, path, cycles, conditions)
     return _resolve_circuit(document, path, cycles, conditions)
+
+
+def _seeds(value):
+    if isinstance(value, str):
+        return value
+    return np.atleast_1d(value).tolist() if np.ndim(value) < 2 else value
 
 
 def _resolve_circuit(document, path: Path, cycles, conditions) -> Run:

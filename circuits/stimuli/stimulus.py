@@ -187,7 +187,7 @@ class Stimulus:
         check_whole("n_x", self.n_x, 2)
         check_whole("spacing", self.spacing, 1)
         check_whole("step", self.step)
-        if self.kind != "ring" and abs(self.step) >= self.n_x:
+        if self.kind == "photograph" and abs(self.step) >= self.n_x:
             raise bad_value("step", f"{self.step} leads out of the {self.n_x} positions")
         if self.row is not None:
             check_whole("row", self.row, 0)

@@ -32,13 +32,16 @@ def test_failure_leaves_nothing_at_all(tmp_path, error):
     assert names(tmp_path) == []
 
 
-def test_finished_run_is_replaced_whole(tmp_path):
+def test_finished_run_is_replaced_whole_and_files_of_the_users_stay(tmp_path):
     target = tmp_path / "r"
     for k in range(2):
         with store.new_folder(target) as partial:
             store.write_json(partial / "run.json", {"k": k})
-            (partial / f"only{k}").touch()
-    assert names(target) == ["only1", "run.json"] and names(tmp_path) == ["r"]
+            (partial / ("report.html", "verdicts.json")[k]).touch()
+        (target / f"csv{k}").mkdir()
+        (target / f"csv{k}" / "spikes.csv").write_text("mine")
+    assert names(target) == ["csv0", "csv1", "run.json", "verdicts.json"]
+    assert (target / "csv0" / "spikes.csv").read_text() == "mine" and names(tmp_path) == ["r"]
     assert json.loads((target / "run.json").read_text()) == {"k": 1}
 
 

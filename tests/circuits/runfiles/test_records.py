@@ -50,6 +50,7 @@ def row(**keys):
         ({"what": '"I_T"'}, "record 1 what: 'V1.L5IB' has no 'I_T'"),
         ({"what": '["V", "V"]'}, "record 1 what: a name comes twice"),
         ({"what": '["V", "LFP"]'}, "record 1 what: LFP is of a whole area"),
+        ({"target": '"TRN->TRC"', "what": '"LFP"'}, "record 1 target: LFP is of an area or pop"),
         ({"what": "[]"}, "record 1 what: expected a list of names"),
         ({"cells": "49"}, "record 1 cells: 'V1.L5IB' has 48, not 49"),
         ({"cells": "[0, 48]"}, "record 1 cells: 48 is none of 'V1.L5IB', which has 0 to 47"),
