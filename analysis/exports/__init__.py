@@ -20,7 +20,7 @@ from analysis.exports.text import to_tables, write_csv
 
 __all__ = [
     "FORMATS",
-    "check",
+    "check_format",
     "export",
     "read_spikes",
     "to_neo",
