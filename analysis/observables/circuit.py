@@ -119,9 +119,14 @@ def burst_mean_time(ds, population="driver", max_isi_ms=10.0):
 
 @observable("1")
 def burst_spike_count(ds, population="driver", max_isi_ms=10.0):
-    """Mean number of spikes in a burst."""
-    _, bursts, at, _, _ = _bursts(ds, population, max_isi_ms)
-    return _mean(bursts.n_spikes[at >= 0])
+    """Mean number of spikes in a burst, of the bursts some part of which lies in the cycles.
+
+    One that begins in the warm-up and never ends has all its spikes.
+    """
+    _, bursts, _, _, _ = _bursts(ds, population, max_isi_ms)
+    start = ds["cycle_start"].values
+    inside = (bursts.end >= start[0]) & (bursts.onset < start[-1] + schema.cycle_length(ds))
+    return _mean(bursts.n_spikes[inside])
 
 
 @observable("1")

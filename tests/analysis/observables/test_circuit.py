@@ -40,6 +40,13 @@ def test_planted_bursts_are_measured(circuit):
     assert value(circuit, "burst_mean_time") == pytest.approx(130.0, abs=3)
 
 
+def test_a_burst_that_begins_in_the_warm_up_and_never_ends_is_counted(circuit):
+    cell = schema.cell_index(circuit, "V1.L5IB")[0]
+    time = np.arange(0.1, 5.2, 5e-3)
+    endless = with_spikes(circuit, time, np.full(time.size, cell), add=False)
+    assert value(endless, "burst_spike_count") == time.size
+
+
 def test_single_spikes_lower_the_burst_rate_and_raise_the_isolated_share(circuit):
     cell = schema.cell_index(circuit, "V1.L5IB")[0]
     time, _ = schema.spikes_of(circuit, np.array([cell]))
