@@ -44,6 +44,7 @@ def block_cycles(
     first: int | None = None,
     last: int | None = None,
     direction: int | None = None,
+    image: int | None = None,
 ) -> np.ndarray:
     """Return the numbers of a block's cycles.
 
@@ -56,6 +57,8 @@ def block_cycles(
         This many of them, from the beginning or the end of the block.
     direction : {1, -1}, optional
         Those of them in which the stimulus moves this way.
+    image : int, optional
+        Those of them that show this image of a set.
 
     Returns
     -------
@@ -64,7 +67,8 @@ def block_cycles(
     Raises
     ------
     AnalysisError
-        If the run has no blocks, or none of this name, or there is no such direction.
+        If the run has no blocks, or none of this name, or there is no such direction, or the run
+        shows no set of images.
     """
     check_direction(direction)
     if "cycle_block" not in ds or "block" not in ds.dims:
@@ -75,7 +79,12 @@ def block_cycles(
     at = np.flatnonzero(ds["cycle_block"].values == names.index(block))
     at = at[: int(first)] if first is not None else at
     at = at[-int(last) :] if last is not None else at
-    return at if direction is None else at[ds["direction"].values[at] == direction]
+    at = at if direction is None else at[ds["direction"].values[at] == direction]
+    if image is None:
+        return at
+    if "image" not in ds:
+        raise schema.AnalysisError("no variable 'image': the run shows no set of images")
+    return at[ds["image"].values[at] == image]
 
 
 def finite_mean(values):

@@ -18,6 +18,7 @@ __all__ = [
     "find_bursts",
     "interspike_intervals",
     "isolated_fraction",
+    "low_threshold_spikes",
     "pairwise_correlation",
     "population_rate",
 ]
@@ -78,6 +79,35 @@ def find_bursts(
     first, size = _runs(time, neuron, max_isi)
     first, size = first[size >= min_spikes], size[size >= min_spikes]
     return Bursts(neuron[first], time[first], time[first + size - 1], size)
+
+
+def low_threshold_spikes(
+    time: np.ndarray, neuron: np.ndarray, max_isi: float = 4e-3, silence: float = 100e-3
+) -> np.ndarray:
+    """Tell which spikes belong to bursts of the low-threshold kind.
+
+    Intervals of at most 4 ms, after 100 ms or more without a spike (Lu, Guido & Sherman 1992,
+    doi:10.1152/jn.1992.68.6.2185).
+
+    Parameters
+    ----------
+    time : (n_spike,) array, s
+    neuron : (n_spike,) array of int
+    max_isi, silence : float, s
+
+    Returns
+    -------
+    (n_spike,) array of bool
+        In the order given. The first spike of a cell has no silence before it that is known.
+    """
+    time, neuron, order = _by_neuron(time, neuron)
+    first, size = _runs(time, neuron, max_isi)
+    before = first - 1
+    after_silence = (first > 0) & (neuron[first] == neuron[before])
+    after_silence &= time[first] - time[before] >= silence - 1e-9
+    found = np.zeros(time.size, bool)
+    found[order] = np.repeat(after_silence & (size > 1), size)
+    return found
 
 
 def isolated_fraction(

@@ -37,6 +37,8 @@ STIMULUS = (
     "sweep",
     "direction",
     "order",
+    "n_images",
+    "deviants",
     "contrast",
     "row",
     "width",

@@ -57,6 +57,24 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
     return SweepPath(sweep, jump, picture, sign, moved)
 
 
+def image_order(stimulus: Stimulus, n_cycles: int, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Return which image of a set each cycle shows, and whether it is a deviant (1 or 0)."""
+    n = stimulus.n_images
+    deviant = np.zeros(n_cycles, int)
+    if stimulus.order == "random":
+        return rng.integers(n, size=n_cycles), deviant
+    rounds = -(-n_cycles // n)
+    if stimulus.order == "rounds":
+        return np.concatenate([rng.permutation(n) for _ in range(rounds)])[:n_cycles], deviant
+    order = np.arange(n_cycles) % n
+    if stimulus.deviants:
+        third = np.arange(min(2, n - 1), n_cycles, n)
+        some = max(1, round(stimulus.deviants * third.size))
+        deviant[rng.choice(third, size=min(some, third.size), replace=False)] = 1
+        order = np.where(deviant, n, order)
+    return order, deviant
+
+
 def sweep_length(stimulus, extent: float, span: float, per_step: float, what: str, whose: str):
     """Return the cycles one sweep takes (None: no end), and how far its start is free to lie."""
     if extent < span:

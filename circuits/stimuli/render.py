@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,8 @@ from cells.parameters import ParameterTable
 from circuits.stimuli.arrays import Arrays
 from circuits.stimuli.lgn import centre_surround, filtered_photograph, lgn_table, relay_rate
 from circuits.stimuli.paths import (
+    SweepPath,
+    image_order,
     place_rows,
     place_starts,
     resting_window,
@@ -27,14 +29,16 @@ from circuits.stimuli.paths import (
     sweep_path,
 )
 from circuits.stimuli.pictures import array_frames, frames_of, photograph
-from circuits.stimuli.stimulus import Stimulus, bad_value, check_whole
+from circuits.stimuli.stimulus import MOST_IMAGES, Stimulus, bad_value, check_whole
 
 __all__ = ["PLACES", "places_of", "render", "sequence"]
 
 #: Where in a picture, film or ring a cycle is, and how the coin fell in it, with units.
-PLACES = {"left": "px", "row": "px", "centre": "positions", "film_frame": "frames", "coin": "1"}
+PLACES = {"left": "px", "row": "px", "centre": "positions", "film_frame": "frames", "coin": "1",
+          "image": "1", "deviant": "1"}  # fmt: skip
 
 _COIN = 99  # of the seed of the coin, where blocks have their numbers
+_SET = 98  # of the seed of the set of images, which all blocks share
 
 
 def _seconds(key: str, value) -> float:
@@ -183,6 +187,7 @@ def render(
         - where there is a cue ``cue`` (cycle, feature), Hz: rate of the inputs of cue cells, two
           features for each thing told: forward and backward, or heads and tails of the coin;
           ``coin`` (cycle): 1 or -1, of `PLACES` too.
+        - of a set of images ``image`` (cycle), its number, and ``deviant`` (cycle), 1 or 0.
 
         Every variable has ``units``.
 
@@ -211,7 +216,10 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
     plus = (np.arange(bins) + 0.5) / bins >= plus_start
     rng = np.random.default_rng([seed, *block])
 
-    still, typical, seen = _samples(stimulus, n_cycles, bins, rng, table)
+    if stimulus.n_images:
+        still, typical, seen = _set_samples(stimulus, n_cycles, bins, rng, seed, table)
+    else:
+        still, typical, seen = _samples(stimulus, n_cycles, bins, rng, table)
     signal, local, luminance, path, where = seen
 
     options = {"contrast": stimulus.contrast, "gain_control": stimulus.gain_control}
@@ -291,6 +299,21 @@ def _samples(stimulus, n_cycles, bins, rng, table) -> tuple:
             seen = _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered)
             typical = float(np.sqrt(np.mean([np.mean(local**2) for _, local, _ in filtered])))
     return still, typical, seen
+
+
+def _set_samples(stimulus, n_cycles, bins, rng, seed, table) -> tuple:
+    """Return what `_samples` does, of a set of images: each a sweep of one cycle."""
+    one = replace(stimulus, order="moving", n_images=0, deviants=0.0, sweep=1)
+    images = np.random.default_rng([seed, _SET])
+    _, typical, seen = _samples(one, MOST_IMAGES, bins, images, table)
+    *maps, path, where = seen
+    order, deviant = image_order(stimulus, n_cycles, rng)
+    where = {name: values[order] for name, values in where.items()}
+    where |= {"image": order, "deviant": deviant}
+    jump = np.arange(n_cycles) == 0
+    path = SweepPath(order, jump, path.picture[order], path.sign[order], path.moved[order])
+    # every image was shown before: all positions can be predicted
+    return True, typical, (*(a_map[order] for a_map in maps), path, where)
 
 
 def _set(every) -> list[np.ndarray]:

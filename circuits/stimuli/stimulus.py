@@ -22,6 +22,7 @@ __all__ = [
     "PHOTOGRAPHS",
     "PICTURES",
     "POLARITIES",
+    "SETS",
     "TRAINING",
     "WHITE_NOISE",
     "Stimulus",
@@ -30,7 +31,10 @@ __all__ = [
 
 KINDS = ("photograph", "ring", "file", "array")
 MOTIONS = ("smooth", "stepped")
-ORDERS = ("moving", "shuffled")
+ORDERS = ("moving", "shuffled", "sequence", "rounds", "random")
+#: Orders of a set of images instead of a movie.
+SETS = ("sequence", "rounds", "random")
+MOST_IMAGES = 16
 DIRECTIONS = {"forward": (1,), "backward": (-1,), "both": (1, -1)}
 POLARITIES = ("on", "off")
 CUES = ("direction", "coin")
@@ -96,11 +100,20 @@ class Stimulus:
     direction : {"forward", "backward", "both"}
         The way of ``step``, the opposite way, or one of the two for every sweep: both of them in
         an order drawn from the seed, then both again.
-    order : {"moving", "shuffled"}
+    order : {"moving", "shuffled", "sequence", "rounds", "random"}
         Shuffled is the control in which no cycle predicts the next one: it shows as many cycles
         of every photograph, direction and age of the sweep, each with the movement it has, but in
         a random order and each at a place of its own. Single cycles have the statistics of the
-        moving sequence.
+        moving sequence. The other orders are of a set of ``n_images`` places, one a cycle, the same
+        ones in all blocks: in a sequence, round after round; every round in an order of its own,
+        which keeps the mean distance of repetitions; or each with the same probability in every
+        cycle (many standards).
+    n_images : int
+        Images of a set, 2 to 16; 0 for the movies.
+    deviants : float
+        Share of the rounds of a sequence, at least one of them, that have a deviant at the third
+        place (of two images: the second): the image number ``n_images`` of the set, counted from 0,
+        which the sequence does not have.
     contrast : float
         Fraction of the picture's own contrast, in (0, 1].
     row : int, optional
@@ -140,6 +153,8 @@ class Stimulus:
     sweep: int | None = None
     direction: str = "forward"
     order: str = "moving"
+    n_images: int = 0
+    deviants: float = 0.0
     contrast: float = 1.0
     row: int | None = None
     width: float = 0.6
@@ -198,6 +213,7 @@ class Stimulus:
             raise bad_value(
                 "n_bumps", f"{self.n_bumps} is above the number of positions, {self.n_x}"
             )
+        self._check_set()
         _between("contrast", self.contrast, 0, 1)
         _between("width", self.width, 0, self.n_x)
         if not isinstance(self.gain_control, bool):
@@ -216,6 +232,21 @@ class Stimulus:
                 raise bad_value("array", "kind 'array' needs an array, from Python; of a file say"
                                 " kind = 'file'")  # fmt: skip
             check_pictures(self.array)
+
+    def _check_set(self) -> None:
+        """Raise if what is said of a set of images does not go together."""
+        check_whole("n_images", self.n_images, 0)
+        if self.order in SETS:
+            if not 2 <= self.n_images <= MOST_IMAGES - bool(self.deviants):
+                raise bad_value("n_images", f"{self.n_images}; order '{self.order}' has 2 to"
+                                            f" {MOST_IMAGES - bool(self.deviants)}")  # fmt: skip
+        elif self.n_images:
+            raise bad_value("n_images", f"order '{self.order}' has no set; orders that do:"
+                                        f" {', '.join(SETS)}")  # fmt: skip
+        if self.deviants:
+            _between("deviants", self.deviants, 0, 1)
+            if self.order != "sequence":
+                raise bad_value("deviants", f"order '{self.order}' has none; 'sequence' does")
 
     @staticmethod
     def merged(base: Mapping, own: Mapping) -> dict:

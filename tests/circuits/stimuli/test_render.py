@@ -823,3 +823,46 @@ def test_stimulus_is_frozen_and_hashable():
     with pytest.raises(AttributeError):
         stimulus.contrast = 0.5
     assert stimulus.n_channels == 8
+
+
+SET = {"n_x": 8, "image": "training", "n_images": 4}
+
+
+def test_a_set_of_images_is_the_same_in_every_order_and_block():
+    blocks = [(Stimulus(**SET, order=order), 40) for order in ("sequence", "rounds", "random")]
+    shown = sequence(blocks, seed=3)
+    image, drive = shown["image"].values.astype(int), shown["drive"].values
+    for k in range(4):
+        same = drive[image == k]
+        np.testing.assert_array_equal(same, same[:1].repeat(len(same), axis=0))
+    assert len(np.unique(drive, axis=0)) == 4
+    np.testing.assert_array_equal(image[:40], np.arange(40) % 4)
+    np.testing.assert_array_equal(np.sort(image[40:80].reshape(-1, 4)), [[0, 1, 2, 3]] * 10)
+    assert (image[40:80] != np.arange(40) % 4).any()
+    assert (np.diff(image[80:]) == 0).any() and set(image[80:]) == {0, 1, 2, 3}
+    assert shown["predictable"].values[1:40].all() and not shown["predictable"].values[0].any()
+
+
+def test_deviants_come_third_and_are_no_image_of_the_sequence():
+    shown = render(Stimulus(**SET, order="sequence", deviants=0.2), n_cycles=40)
+    at = np.flatnonzero(shown["deviant"])
+    assert at.size == 2 and (at % 4 == 2).all()
+    assert (shown["image"].values[at] == 4).all() and (shown["image"] == 4).sum() == 2
+    wide = render(Stimulus(**SET | {"n_images": 5}, order="random"), n_cycles=40)
+    fifth = wide["drive"].values[wide["image"].values == 4]
+    np.testing.assert_array_equal(shown["drive"].values[at[0]], fifth[0])  # many standards
+    few = render(Stimulus(**SET, order="sequence", deviants=0.01), n_cycles=40)
+    assert few["deviant"].sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"order": "sequence", "n_images": 1}, "1; order 'sequence' has 2 to 16"),
+     ({"order": "sequence", "n_images": 16, "deviants": 0.1}, "has 2 to 15"),
+     ({"n_images": 4}, "order 'moving' has no set"),
+     ({"order": "random", "n_images": 4, "deviants": 0.1}, "'random' has none"),
+     ({"order": "sequence", "n_images": 4, "deviants": 2.0}, "outside")],
+)  # fmt: skip
+def test_what_a_set_cannot_be_is_told(given, message):
+    with pytest.raises(InputError, match=message):
+        Stimulus(**given)
