@@ -318,6 +318,9 @@ def load_circuit(
     return _load(tables, size, scale, n_x, tuple(polarities), cues)
 
 
+_SYNAPSE = 150  # bytes, with the copies that are made in drawing them
+
+
 @lru_cache(maxsize=32)
 def _load(tables: Tables, size: str, scale: float, n_x: int, polarities, cues: int) -> CircuitSpec:
     populations = _populations(tables, size, scale)
@@ -332,8 +335,6 @@ def _load(tables: Tables, size: str, scale: float, n_x: int, polarities, cues: i
 
 
 def _check_memory(spec: CircuitSpec, scale: float) -> None:
-    """Raise if drawing the largest projection would not fit: a number for each pair of cells."""
-    pairs = {p.name: spec.count(p.source) * spec.count(p.target) for p in spec.projections}
-    name = max(pairs, key=pairs.__getitem__)
-    where = f"{spec.n_x} positions, scale {scale:g}: {name}"
-    checked.fits(24 * pairs[name], where)
+    """Raise if the numbers of all synapses would not fit."""
+    synapses = sum(p.indegree * spec.count(p.target) for p in spec.projections)
+    checked.fits(_SYNAPSE * synapses, f"{spec.n_x} positions, scale {scale:g}: {synapses} synapses")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cells.parameters import InputError
@@ -18,6 +20,9 @@ __all__ = [
     "candidates", "check_indegrees", "draw_sources", "log_weights", "positions_of",
     "seen_channels", "sees",
 ]  # fmt: skip
+
+_FEW_PAIRS = 2**20  # all are drawn from at once, as they were before there was another way
+_MANY = 8  # times as many source cells as synapses: few are drawn twice
 
 
 def positions_of(spec: CircuitSpec, population: Population) -> np.ndarray:
@@ -61,29 +66,85 @@ def seen_channels(spec: CircuitSpec, population: Population) -> np.ndarray:
     return np.where(channel < 0, -1, channel // n_x * spec.n_x + x)
 
 
-def log_weights(spec: CircuitSpec, p: Projection) -> np.ndarray:
-    """Log probability weight of each (target, source) pair; -inf where there can be none.
+@dataclass(frozen=True)
+class _Reach:
+    """What target cells can choose from. Cells of one channel are alike, so it is told by channels.
 
-    Between areas of different numbers of positions, a position is one of the smaller number.
+    Attributes
+    ----------
+    channels : (target channel, k) array of int
+        Of the source.
+    weights : (target channel, k) array
+        Log probability weight of their cells; -inf where there can be none.
+    n_target, n_source : int
+        Cells at each channel.
+    own : bool
+        Target and source are one population; no cell hears itself.
+    """
+
+    channels: np.ndarray
+    weights: np.ndarray
+    n_target: int
+    n_source: int
+    own: bool
+
+    @property
+    def cells(self) -> np.ndarray:
+        """Number of cells that those of each target channel can choose from."""
+        return np.isfinite(self.weights).sum(axis=1) * self.n_source - self.own
+
+    def of(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the source cells of target cells, and their log weights, (target, cell)."""
+        at = targets // self.n_target
+        cells = self.channels[at][:, :, None] * self.n_source + np.arange(self.n_source)
+        weights = np.repeat(self.weights[at], self.n_source, axis=1)
+        cells = cells.reshape(weights.shape)
+        if self.own:
+            weights[cells == targets[:, None]] = -np.inf
+        return cells, weights
+
+
+def _reach(spec: CircuitSpec, p: Projection) -> _Reach:
+    """Return the channels that are joined.
+
+    Between areas of different numbers of positions, a position is one of the smaller number. Cells
+    that belong to no channel are one of their own.
     """
     source, target = spec.population(p.source), spec.population(p.target)
+    own = p.source == p.target
+    if not (target.positions and source.positions) or p.topography in WHOLE:
+        one = np.zeros((1, 1))
+        return _Reach(one.astype(int), one, spec.count(p.target), spec.count(p.source), own)
     n_source, n_target = spec.positions(p.source), spec.positions(p.target)
-    a = positions_of(spec, target)[:, None]
-    b = positions_of(spec, source)[None, :]
-    weights = np.zeros((a.size, b.size))
-    if target.positions and source.positions and p.topography not in WHOLE:
-        x, y = a % n_target, b % n_source
-        if width := TOPOGRAPHIES[p.topography]:
-            grid = min(n_source, n_target)
-            distance = np.abs(_places(x, n_target, grid) - _places(y, n_source, grid))
-            weights = np.where(distance <= 3 * width, -0.5 * (distance / width) ** 2, -np.inf)
-        else:
-            near = _same(x, n_target, y, n_source)
-            if p.topography == "channel":
-                near = near & (a // n_target == b // n_source)
-            weights[~near] = -np.inf
-    if p.source == p.target:
-        np.fill_diagonal(weights, -np.inf)
+    grid = min(n_source, n_target)
+    x, y = (_places(np.arange(n), n, grid) for n in (n_target, n_source))
+    width = TOPOGRAPHIES[p.topography]
+    furthest = (3 * width if width else 1) + 1e-6  # rounding is seen to below
+    first = np.searchsorted(y, x - furthest)
+    k = np.searchsorted(y, x + furthest, "right") - first
+    near = np.minimum(first, n_source - k.max())[:, None] + np.arange(k.max())
+    if width:
+        distance = np.abs(x[:, None] - y[near])
+        weights = np.where(distance <= 3 * width, -0.5 * (distance / width) ** 2, -np.inf)
+    else:
+        same = _same(np.arange(n_target)[:, None], n_target, near, n_source)
+        weights = np.where(same, 0.0, -np.inf)
+    polarities = np.arange(len(spec.polarities))
+    if p.topography == "channel":
+        channels = (polarities[:, None, None] * n_source + near).reshape(-1, near.shape[1])
+        return _Reach(channels, np.tile(weights, (polarities.size, 1)), target.cells, source.cells,
+                      own)  # fmt: skip
+    channels = (near[:, None, :] + polarities[:, None] * n_source).reshape(n_target, -1)
+    every = polarities.size, 1
+    weights = np.tile(np.tile(weights, (1, polarities.size)), every)
+    return _Reach(np.tile(channels, every), weights, target.cells, source.cells, own)
+
+
+def log_weights(spec: CircuitSpec, p: Projection) -> np.ndarray:
+    """Log probability weight of each (target, source) pair; -inf where there can be none."""
+    weights = np.full((spec.count(p.target), spec.count(p.source)), -np.inf)
+    found = _reach(spec, p).of(np.arange(len(weights)))
+    np.put_along_axis(weights, *found, axis=1)
     return weights
 
 
@@ -107,30 +168,76 @@ def draw_sources(spec: CircuitSpec, p: Projection, seed: int, rng=None) -> np.nd
 
     Notes
     -----
-    By log weights it is the Gumbel top-k trick. Topography ``patches``: each source cell reaches
-    all cells of the same number of channels, drawn at random, and each channel hears ``indegree``
-    source cells. ``reciprocal``: a cell hears the very cells that it contacts by the projection
-    the other way; ``reciprocal_shuffled``: it hears those that another cell of its population
-    contacts.
+    A cell draws one source after the other, by weight among those that it has not got. Where there
+    are few pairs this is the Gumbel top-k trick over all of them; where there are many, it draws
+    with replacement until it has as many different ones, in time and memory that go with the
+    synapses. Both are of one law, but of other random numbers.
+
+    Topography ``patches``: each source cell reaches all cells of the same number of channels, drawn
+    at random, and each channel hears ``indegree`` source cells. ``reciprocal``: a cell hears the
+    very cells that it contacts by the projection the other way; ``reciprocal_shuffled``: it hears
+    those that another cell of its population contacts.
     """
     number = spec.projections.index(p)
     rng = np.random.default_rng([seed, 1, number]) if rng is None else rng
     if p.topography in RECIPROCAL:
         other = _opposite(spec, p)
         assert other is not None  # `check_indegrees` has refused it
-        joined = _pairs(draw_sources(spec, other, seed), spec.count(p.target)).T
-        rows = np.arange(len(joined))
-        if p.topography == "reciprocal_shuffled":
-            rows = rng.permutation(rows)
-        return np.nonzero(joined[rows])[1].reshape(len(joined), p.indegree)
+        # the cells of the other side, by the cell that they hear
+        heard = np.argsort(draw_sources(spec, other, seed).ravel(), kind="stable") // other.indegree
+        heard = heard.reshape(-1, p.indegree)
+        return rng.permutation(heard) if p.topography == "reciprocal_shuffled" else heard
     if p.topography == "patches":
         channel = positions_of(spec, spec.population(p.target))
         reached = _patches(spec.count(p.source), int(channel.max()) + 1, p.indegree, rng)
         return np.nonzero(reached.T)[1].reshape(-1, p.indegree)[channel]
-    keys = log_weights(spec, p)
-    keys = keys + rng.gumbel(size=keys.shape)
-    chosen = np.argpartition(-keys, p.indegree - 1, axis=1)[:, : p.indegree]
+    if spec.count(p.target) * spec.count(p.source) <= _FEW_PAIRS:
+        return _top(log_weights(spec, p), p.indegree, rng)
+    reach = _reach(spec, p)
+    if reach.cells.min() >= _MANY * p.indegree:
+        return _successive(reach, spec.count(p.target), p.indegree, rng)
+    step = max(1, _FEW_PAIRS // (reach.channels.shape[1] * reach.n_source))
+    chosen = []
+    for first in range(0, spec.count(p.target), step):
+        cells, weights = reach.of(np.arange(first, min(first + step, spec.count(p.target))))
+        chosen.append(np.take_along_axis(cells, _top(weights, p.indegree, rng), axis=1))
+    return np.concatenate(chosen)
+
+
+def _top(weights: np.ndarray, k: int, rng) -> np.ndarray:
+    """Draw ``k`` columns of each row by log weights, without replacement; they rise."""
+    keys = weights + rng.gumbel(size=weights.shape)
+    chosen = np.argpartition(-keys, k - 1, axis=1)[:, :k]
     return np.sort(chosen, axis=1)
+
+
+def _successive(reach: _Reach, n_target: int, k: int, rng) -> np.ndarray:
+    """Draw ``k`` source cells for each target cell, again where one has come twice; they rise."""
+    at = np.arange(n_target) // reach.n_target
+    below = np.cumsum(np.exp(reach.weights), axis=1)
+    # one ladder for all target channels, a step of 1 for each
+    ladder = (below / below[:, -1:] + np.arange(len(below))[:, None]).ravel()
+    width, n = reach.channels.shape[1], reach.n_source
+
+    def draw(rows: np.ndarray) -> np.ndarray:
+        channel = np.searchsorted(ladder, at[rows] + rng.random(rows.size), "right")
+        channel = np.minimum(channel, at[rows] * width + width - 1)
+        cells = reach.channels.ravel()[channel] * n + rng.integers(n, size=rows.size)
+        wrong = np.isneginf(reach.weights.ravel()[channel])
+        cells[wrong | (reach.own & (cells == rows))] = -1
+        return cells
+
+    sources = np.sort(draw(np.repeat(np.arange(n_target), k)).reshape(n_target, k), axis=1)
+    rows = np.arange(n_target)
+    while rows.size:
+        found = sources[rows]
+        again = found < 0
+        again[:, 1:] |= found[:, 1:] == found[:, :-1]
+        missing = again.any(axis=1)
+        rows, found, again = rows[missing], found[missing], again[missing]
+        found[again] = draw(rows[np.nonzero(again)[0]])
+        sources[rows] = np.sort(found, axis=1)
+    return sources
 
 
 def _patches(n_source: int, n_patch: int, indegree: int, rng) -> np.ndarray:
@@ -146,13 +253,6 @@ def _patches(n_source: int, n_patch: int, indegree: int, rng) -> np.ndarray:
     return reached
 
 
-def _pairs(sources: np.ndarray, n_source: int) -> np.ndarray:
-    """Return the (target, source) pairs that are joined, as booleans."""
-    joined = np.zeros((len(sources), n_source), bool)
-    np.put_along_axis(joined, sources, True, axis=1)
-    return joined
-
-
 def _opposite(spec: CircuitSpec, p: Projection) -> Projection | None:
     """Return the projection from the targets of one to its sources; None where there is none."""
     found = (q for q in spec.projections if (q.source, q.target) == (p.target, p.source))
@@ -161,7 +261,7 @@ def _opposite(spec: CircuitSpec, p: Projection) -> Projection | None:
 
 def candidates(spec: CircuitSpec, p: Projection) -> int:
     """Return the number of source cells that the target cell with the fewest can choose from."""
-    return int(np.isfinite(log_weights(spec, p)).sum(axis=1).min())
+    return int(_reach(spec, p).cells.min())
 
 
 def check_indegrees(spec: CircuitSpec) -> None:
