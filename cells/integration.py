@@ -41,17 +41,22 @@ from cells.fast_math import NONZERO_CPP
 
 __all__ = ["METHODS", "Method", "Upstroke", "reference", "staggered"]
 
-# Brian2 wraps the numpy exprel in a unit check that formats its arguments at every call, most of
+# Brian2 wraps a numpy function in a unit check that formats its arguments at every call, most of
 # the time of a step; the units of equations are checked once anyway.
-DEFAULT_FUNCTIONS["exprel"].implementations.add_implementation(NumpyCodeGenerator, code=exprel)
+for _name, _code in {"exprel": exprel, "expm1": np.expm1}.items():
+    DEFAULT_FUNCTIONS[_name].implementations.add_implementation(NumpyCodeGenerator, code=_code)
 
 
 def _nonzero() -> Function:
     """Return a function that puts 1e-100 for 0: x/expm1(x) is then right, and so are squares."""
+
+    def compute(x):
+        return np.where(x == 0, 1e-100, x)
+
     made = Function(
-        lambda x: np.where(x == 0, 1e-100, x), arg_units=[1], arg_types=["float"], return_unit=1,
-        return_type="float",
+        compute, arg_units=[1], arg_types=["float"], return_unit=1, return_type="float"
     )  # fmt: skip
+    made.implementations.add_implementation(NumpyCodeGenerator, code=compute)
     for target, code in {
         "cpp": NONZERO_CPP,
         "cython": f"cdef extern from *:\n    '''{NONZERO_CPP}'''\n"

@@ -1,6 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 from brian2 import Equations, Network, NeuronGroup, Quantity, ms, mV, pA, prefs, second
+from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
+from brian2.core.functions import DEFAULT_FUNCTIONS
 
 from cells.currents import CURRENTS
 from cells.integration import METHODS
@@ -53,6 +57,18 @@ def test_steady_state_is_where_a_long_simulation_ends(name):
         if key != "current" and not two:
             got = float(np.array(getattr(group, key))[0])
             assert got == pytest.approx(float(value), rel=0.02, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["L23", "L5IB", "TRC", "SST", "TRN"])
+def test_no_function_of_a_step_is_wrapped_in_a_unit_check(kind, monkeypatch):
+    """Brian2's wrapper formats its arguments at each call: ten times the time of a step."""
+    equations = Equations(cell_class(kind).model.equations())
+    code = str(METHODS["staggered"].updater(equations, {}, {}))
+    used = {n for n in DEFAULT_FUNCTIONS if re.search(rf"\b{n}\(", code)}
+    assert {"expm1", "nonzero"} <= used
+    for name in used:
+        found = DEFAULT_FUNCTIONS[name].implementations[NumpyCodeGenerator].get_code(None)
+        assert found.__name__ != "wrapper_function", name
 
 
 def test_a_variant_is_of_a_class_that_there_is(tmp_path):
