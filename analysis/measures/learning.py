@@ -169,7 +169,9 @@ def headline(ds: xr.Dataset) -> str:
     sure = np.nan_to_num(gain_sd)
     verb = "rose" if r - b > 0.05 else "fell" if b - r > 0.05 else "went"
     rise, specific = r - np.nan_to_num(b) > 0.1, r - shuffle > 0.1
-    if r >= 0.4 and gain >= 0.3 and specific:
+    if not np.isfinite([r, gain]).all():  # of a silent prediction they are 0
+        says = "no cycle has an outcome to compare with: not judged"
+    elif r >= 0.4 and gain >= 0.3 and specific:
         says = "the minus phase predicts the plus phase"
         says += "" if rise else ", but NOT by learning"
     elif gain > max(0.1, sure) and rise and specific:
