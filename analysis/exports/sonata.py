@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from analysis.data import schema
-from analysis.data.versions import AnalysisError
 from analysis.exports import tables
 
 __all__ = ["to_sonata", "write_sonata"]
@@ -57,15 +56,13 @@ def to_sonata(
     Raises
     ------
     AnalysisError
-        Where the run is not there or not the only one.
+        Where the run is not there or not the only one, or the synapses are of another.
     """
     folder = Path(folder)
     _, _, run = tables.one(ds, condition, seed)
-    folder.mkdir(parents=True, exist_ok=True)
     cells = tables.cells(run)
-    edges = tables.edges(run) if synapses is None else tables.read_edges(synapses)
-    if edges and max(max(e.source.max(), e.target.max()) for e in edges) >= len(cells):
-        raise AnalysisError(f"{synapses}: synapses of cells that the run has not")
+    edges = tables.edges(run) if synapses is None else tables.read_edges(synapses, run)
+    folder.mkdir(parents=True, exist_ok=True)
     node = cells.groupby("population", sort=False).cumcount().to_numpy()
     with _file(folder / "nodes.h5") as file:
         _write_nodes(file, cells)

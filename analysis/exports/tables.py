@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ import xarray as xr
 
 from analysis.data import schema
 from analysis.data.versions import AnalysisError
+from analysis.data.wiring import drawn_from, unlike
 
 __all__ = [
     "Edges",
@@ -206,13 +209,15 @@ def edges(run: xr.Dataset) -> list[Edges]:
     return found
 
 
-def read_edges(path: Path | str) -> list[Edges]:
-    """Read all synapses of a circuit from the list that ``pulvinar edges`` writes.
+def read_edges(path: Path | str, run: xr.Dataset) -> list[Edges]:
+    """Read all synapses of a run from the list that ``pulvinar edges`` writes.
 
     Parameters
     ----------
     path : path
-        ``.csv`` or ``.csv.gz``.
+        ``.csv``, ``.csv.gz`` or ``.nc``.
+    run : Dataset
+        The run that they are of.
 
     Returns
     -------
@@ -223,14 +228,51 @@ def read_edges(path: Path | str) -> list[Edges]:
     Raises
     ------
     AnalysisError
-        If it is no such list.
+        If it is no such list, or that of another circuit, condition or seed.
     """
     try:
-        table = pd.read_csv(path)
+        origin, table = _read_list(Path(path))
         groups = table.groupby(["projection", "receptor"], sort=False)
-        return [_listed(projection, receptor, rows) for (projection, receptor), rows in groups]
+        found = [_listed(projection, receptor, rows) for (projection, receptor), rows in groups]
     except (ValueError, KeyError, UnicodeDecodeError) as error:
         raise AnalysisError(f"{path}: no list of 'pulvinar edges': {error}") from None
+    if other := unlike(origin, _origin(run)) or _unlike_run(table, run):
+        raise AnalysisError(f"{path}: is not the list of this run: {other}")
+    return found
+
+
+def _read_list(path: Path) -> tuple[dict, pd.DataFrame]:
+    """Return what a list was drawn from, and its rows."""
+    if path.suffix == ".nc":
+        with xr.open_dataset(path, engine="h5netcdf") as ds:
+            return json.loads(ds.attrs["drawn_from"]), ds.to_dataframe()
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        first = file.readline()
+        if not first.startswith("# {"):
+            raise ValueError("its first line does not say what it was drawn from")
+        return json.loads(first[1:]), pd.read_csv(file)
+
+
+def _origin(run: xr.Dataset) -> dict:
+    document = json.loads(run.attrs.get("run", "{}"))
+    return drawn_from(document, str(run["condition"].item()), int(run["seed"].item()))
+
+
+def _unlike_run(table: pd.DataFrame, run: xr.Dataset) -> str:
+    """Return what of a list does not fit the cells and the synapses that a run has kept."""
+    population = run["population"].values.astype(str)
+    for end in ("source", "target"):
+        number = table[end].to_numpy()
+        inside = (number >= 0) & (number < population.size)
+        if not (inside.all() and (population[number] == table[f"{end}_population"]).all()):
+            return f"other cells as {end}"
+    for kept in edges(run):
+        mine = table[table["projection"] == kept.projection].drop_duplicates(["source", "target"])
+        pairs = set(zip(mine["source"], mine["target"], strict=True))
+        if pairs != set(zip(kept.source.tolist(), kept.target.tolist(), strict=True)):
+            return f"other synapses of {kept.projection}"
+    return ""
 
 
 def _listed(projection, receptor, rows) -> Edges:

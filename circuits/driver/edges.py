@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from analysis.data.wiring import drawn_from
 from cells.parameters import InputError
 from circuits.driver.inputs import drawn
 from circuits.driver.store import write_dataset
@@ -86,7 +89,8 @@ def write_edges(
     path : path or str
         A run file, or the name of one that comes along.
     out : path
-        Ends in ``.csv``, ``.csv.gz`` or ``.nc``; replaced if it is there.
+        Ends in ``.csv``, ``.csv.gz`` or ``.nc``; replaced if it is there. What the synapses were
+        drawn from stands in its first line, after ``#``, or in the attribute ``drawn_from``.
     seed : int, optional
         Default the first of the file.
     condition : str, optional
@@ -117,14 +121,15 @@ def write_edges(
     if run.experiment != "circuit":
         raise InputError(f"{run.file}: a {run.experiment} run has no circuit")
     table = edges(run.conditions[0], run.cycle, run.seeds[0])
+    origin = json.dumps(drawn_from(run.document, run.conditions[0].name, run.seeds[0]))
     partial = out.with_name(f".{out.name}.part")
     if out.suffix == ".nc":
-        write_dataset(partial, _dataset(table))
+        write_dataset(partial, _dataset(table).assign_attrs(drawn_from=origin))
     else:
-        table.to_csv(
-            partial, index=False, float_format="%.9g",
-            compression="gzip" if out.suffix == ".gz" else None,
-        )  # fmt: skip
+        opened = gzip.open if out.suffix == ".gz" else open
+        with opened(partial, "wt", encoding="utf-8", newline="") as file:
+            file.write(f"# {origin}\n")
+            table.to_csv(file, index=False, float_format="%.9g")
     partial.replace(out)
     return out, len(table)
 

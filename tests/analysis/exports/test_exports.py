@@ -147,11 +147,15 @@ def test_all_synapses_of_a_circuit_are_edges(tmp_path, capsys):
     """Those that the seed draws, of a circuit of the same size."""
     listed, out = tmp_path / "edges.csv", tmp_path / "out"
     assert main.main(["edges", "first_light", "--seed", "11", "--out", str(listed)]) == 0
-    command = ["export", str(catalogue.example("first_light")), "--condition", "baseline",
+    command = ["export", str(catalogue.example("first_light")),
                "--synapses", str(listed), "--out", str(out), "--to"]  # fmt: skip
     assert main.main([*command, "nwb"]) == 2
-    assert main.main([*command, "sonata"]) == 0
-    table = pd.read_csv(listed)
+    capsys.readouterr()
+    assert main.main([*command, "sonata"]) == 2, "it has another condition too"
+    told = "edges.csv: is not the list of this run: condition baseline, not pacing ablated;"
+    assert told in capsys.readouterr().err
+    assert main.main([*command, "sonata", "--condition", "baseline"]) == 0
+    table = pd.read_csv(listed, comment="#")
     folder = out / "baseline-seed-11"
     storage = libsonata.EdgeStorage(folder / "edges.h5")
     names = table["projection"] + ":" + table["receptor"]
@@ -166,6 +170,33 @@ def test_all_synapses_of_a_circuit_are_edges(tmp_path, capsys):
     assert (edges.target_nodes(every) + number["TRC"]).tolist() == mine["target"].tolist()
     np.testing.assert_allclose(edges.get_attribute("syn_weight", every), mine["weight"])
     np.testing.assert_allclose(edges.get_attribute("delay", every), mine["delay"])
+
+
+def test_a_list_of_synapses_of_another_run_is_refused(ds, tmp_path):
+    """By what it was drawn from, and by the synapses that the run kept."""
+    run = schema.select(ds)
+    path, origin = tmp_path / "edges.csv", tables._origin(run)
+    (kept,) = tables.edges(run)
+    rows = pd.DataFrame({
+        "source": kept.source, "target": kept.target, "source_population": kept.source_population,
+        "target_population": kept.target_population, "projection": kept.projection,
+        "receptor": "AMPA", "weight": 1.0, "delay": 1.0, "learned": 0.5})  # fmt: skip
+
+    def told(table=rows, **changed):
+        path.write_text(f"# {json.dumps(origin | changed)}\n" + table.to_csv(index=False))
+        try:
+            return len(tables.read_edges(path, run)[0].source)
+        except AnalysisError as error:
+            return str(error)
+
+    assert told() == len(rows)
+    assert told(condition="other").endswith("this run: condition other, not baseline")
+    assert told(plasticity={}).endswith("other plasticity")
+    assert told(rows.iloc[1:]).endswith("this run: other synapses of V2.L6CT->TRC")
+    assert told(rows.assign(source=0)).endswith("other cells as source")
+    path.write_text(rows.to_csv(index=False))
+    with pytest.raises(AnalysisError, match="first line does not say what it was drawn from"):
+        tables.read_edges(path, run)
 
 
 def test_csv_has_all_runs_in_each_table(ds, many, tmp_path):

@@ -54,9 +54,11 @@ def test_the_command_writes_them(write, tmp_path, capsys, monkeypatch):
         out = tmp_path / name
         assert main.main(["edges", str(path), "--seed", "4", "--out", str(out)]) == 0
         assert str(out) in capsys.readouterr().out
-    table = pd.read_csv(tmp_path / "edges.csv")
-    assert table.equals(pd.read_csv(tmp_path / "edges.csv.gz"))
+    table = pd.read_csv(tmp_path / "edges.csv", comment="#")
+    assert table.equals(pd.read_csv(tmp_path / "edges.csv.gz", comment="#"))
     ds = xr.open_dataset(tmp_path / "edges.nc")
+    origin = (tmp_path / "edges.csv").read_text().splitlines()[0]
+    assert origin == f"# {ds.attrs['drawn_from']}" and '"seed": 4' in origin
     assert ds["weight"].attrs["units"] == "nS" and ds.sizes["edge"] == len(table)
     np.testing.assert_array_equal(ds["source"], table["source"])
     np.testing.assert_array_equal(ds["projection"].astype(str), table["projection"])
