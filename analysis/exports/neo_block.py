@@ -9,6 +9,7 @@ import xarray as xr
 
 from analysis.data import schema
 from analysis.exports import tables
+from analysis.exports.signals import Signal, signals
 
 __all__ = ["to_neo", "write_neo"]
 
@@ -32,7 +33,10 @@ def to_neo(ds: xr.Dataset, condition: str | None = None, seed: int | None = None
         each cell, silent ones too, annotated with ``cell``, ``population``, ``area``, ``layer``,
         ``cell_class``, ``position``, ``polarity``; Epochs ``cycles`` and ``phases``; and, of a run
         that learns, an IrregularlySampledSignal for each projection: its weights (0 to 1) at the
-        start and at the end of each block, with array annotations ``source`` and ``target``.
+        start and at the end of each block, with array annotations ``source`` and ``target``. What
+        was recorded (``record_NAME_WHAT``) is an AnalogSignal in its unit, annotated with
+        ``record``, ``what`` and ``target`` and by cell or synapse; where samples are not evenly
+        spaced it is an IrregularlySampledSignal.
 
     Raises
     ------
@@ -46,6 +50,10 @@ def to_neo(ds: xr.Dataset, condition: str | None = None, seed: int | None = None
         segment.spiketrains.extend(_trains(run))
         segment.epochs.extend(_epochs(run))
         segment.irregularlysampledsignals.extend(list(_weights(run)))
+        for one in signals(run):
+            even = one.interval is not None
+            into = segment.analogsignals if even else segment.irregularlysampledsignals
+            into.append(_recorded(one))
         block.segments.append(segment)
     return block
 
@@ -100,3 +108,16 @@ def _weights(run):
             name=edges.projection,
             array_annotations={"source": edges.source, "target": edges.target},
         )  # fmt: skip
+
+
+def _recorded(one: Signal):
+    neo, units = tables.extra("neo"), tables.extra("quantities")
+    unit = "dimensionless" if one.units == "1" else one.units
+    said = {
+        "name": one.name, "description": one.meaning, "array_annotations": one.labels,
+        "record": one.record, "what": one.what, "target": one.target,
+    }  # fmt: skip
+    if one.interval is None:
+        return neo.IrregularlySampledSignal(one.time * units.s, one.values, units=unit, **said)
+    return neo.AnalogSignal(one.values, units=unit, t_start=one.time[0] * units.s,
+                            sampling_period=one.interval * units.s, **said)  # fmt: skip

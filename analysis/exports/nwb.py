@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from analysis.exports import tables
+from analysis.exports.signals import Signal, signals
 
 __all__ = ["to_nwb", "write_nwb"]
 
@@ -23,6 +24,12 @@ _CELLS = {
     "polarity": "on or off, empty for none",
     "channel": "number of position and polarity, -1 for none",
 }
+# unit of SI, and how many of it are one of the result
+_SI = {
+    "1": ("dimensionless", 1.0), "mV": ("volts", 1e-3), "uA/cm**2": ("amperes/metre**2", 1e-2),
+    "pA": ("amperes", 1e-12), "nA": ("amperes", 1e-9), "nS": ("siemens", 1e-9),
+    "uM": ("moles/metre**3", 1e-3),
+}  # fmt: skip
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +57,10 @@ def to_nwb(
     pynwb.NWBFile
         ``units``: the cells, their spikes (s) and labels; intervals ``theta_cycles`` and
         ``theta_phases``; of a run that learns, table ``synapses`` of the processing module
-        ``connectivity``: ends and weights (0 to 1) at each snapshot.
+        ``connectivity``: ends and weights (0 to 1) at each snapshot. ``acquisition``: what was
+        recorded, a TimeSeries ``record_NAME_WHAT`` each, numbers as in the result and their
+        ``conversion`` to SI; table ``record_NAME_WHAT_channels`` of the processing module
+        ``recordings`` has the cell or synapse of each column.
 
     Raises
     ------
@@ -72,6 +82,7 @@ def to_nwb(
     _add_intervals(file, pynwb, "theta_cycles", "cycles of theta", tables.cycles(run))
     _add_intervals(file, pynwb, "theta_phases", "minus and plus phases", tables.phases(run))
     _add_synapses(file, run)
+    _add_recordings(file, pynwb, signals(run))
     return file
 
 
@@ -115,13 +126,46 @@ def _add_synapses(file, run):
     if not parts:
         return
     table = pd.concat(parts, ignore_index=True)
-    common = tables.extra("hdmf.common")
-    columns = [
-        common.VectorData(name=name, description=f"{name} of the synapse",
-                          data=np.asarray(table[name], object if name == "projection" else None))
-        for name in table
-    ]  # fmt: skip
-    synapses = common.DynamicTable(
-        name="synapses", description="cells by their unit, weights from 0 to 1", columns=columns
-    )
+    synapses = _table("synapses", "cells by their unit, weights from 0 to 1", table, "the synapse")
     file.create_processing_module("connectivity", "synapses of the run").add(synapses)
+
+
+def _table(name: str, meaning: str, table: pd.DataFrame, of: str):
+    common = tables.extra("hdmf.common")
+
+    def data(values):
+        return np.asarray(values, None if values.dtype.kind in "iufb" else object)
+
+    columns = [
+        common.VectorData(name=str(key), description=f"{key} of {of}", data=data(values))
+        for key, values in table.items()
+    ]
+    return common.DynamicTable(name=name, description=meaning, columns=columns)
+
+
+def _add_recordings(file, pynwb, found: list[Signal]):
+    """Add what was recorded; a module holds the cells or synapses of the columns."""
+    labelled = [one for one in found if one.labels]
+    for one in found:
+        unit, conversion = _SI[one.units]
+        at = {"timestamps": one.time}
+        if one.interval is not None:
+            at = {"rate": 1 / one.interval, "starting_time": float(one.time[0])}
+        file.add_acquisition(
+            pynwb.TimeSeries(
+                name=one.name,
+                description=f"{one.meaning}: {one.what} of {one.target}",
+                data=one.values,
+                unit=unit,
+                conversion=conversion,
+                comments=f"record '{one.record}' of a simulation",
+                **at,
+            )
+        )
+    if not labelled:
+        return
+    module = file.create_processing_module("recordings", "cells and synapses that were recorded")
+    for one in labelled:
+        table = pd.DataFrame(one.labels)
+        meaning = f"columns of {one.name} in acquisition"
+        module.add(_table(f"{one.name}_channels", meaning, table, "the column"))

@@ -72,6 +72,64 @@ def test_neo_has_the_weights_at_the_end_of_each_block(ds, tmp_path):
     np.testing.assert_allclose(signal.times.magnitude, [0.1, 0.2, 0.4, 0.5])
 
 
+@pytest.fixture(scope="module")
+def traced(circuit):
+    """A run with recordings of cells, of synapses in two windows, and of an LFP proxy."""
+    time = np.append(np.arange(0.4, 0.5, 5e-3), np.arange(0.8, 0.9, 5e-3))
+    said = {"units": "1", "record": "w", "what": "weight", "target": "a->b"}
+    of = "record_w_synapse"
+    return circuit.assign(
+        {"record_w_weight": (("record_w_time", of), np.outer(time, [0.5, 1]).astype("f4"), said)}
+    ).assign_coords({
+        "record_w_time": ("record_w_time", time, {"units": "s"}),
+        "record_w_projection": (of, ["a->b"] * 2), "record_w_index": (of, [4, 7]),
+        "record_w_source": (of, [0, 1]), "record_w_target": (of, [5, 6]),
+    })  # fmt: skip
+
+
+def test_neo_has_what_was_recorded(traced, tmp_path):
+    block = exports.to_neo(traced)
+    path = tmp_path / "block.pkl"
+    neo.PickleIO(str(path)).write_block(block)
+    (segment,) = neo.PickleIO(str(path)).read_block().segments
+    found = {signal.name: signal for signal in segment.analogsignals}
+    assert set(found) == {"record_1_V", "record_lfp_AMPA", "record_lfp_GABA_A"}
+    potential, field = found["record_1_V"], found["record_lfp_AMPA"]
+    np.testing.assert_array_equal(potential.rescale("mV").magnitude, traced["record_1_V"])
+    np.testing.assert_allclose(potential.times.rescale("s").magnitude, traced["record_1_time"])
+    assert potential.sampling_rate.rescale("Hz").item() == pytest.approx(2000)
+    assert potential.array_annotations["index"].tolist() == [3, 5]
+    assert potential.annotations["target"] == "V1.L5IB" and field.annotations["what"] == "LFP AMPA"
+    assert field.dimensionality.string == "nA" and field.shape[1] == 1
+    (weights,) = segment.irregularlysampledsignals
+    np.testing.assert_array_equal(weights.times.magnitude, traced["record_w_time"])
+    np.testing.assert_array_equal(weights.magnitude, traced["record_w_weight"])
+    assert weights.array_annotations["source"].tolist() == [0, 1]
+
+
+def test_nwb_has_what_was_recorded_and_stays_valid(traced, tmp_path):
+    path = tmp_path / "run.nwb"
+    with pynwb.NWBHDF5IO(str(path), "w") as file:
+        file.write(exports.to_nwb(traced))
+    assert pynwb.validate(path=str(path)) == []
+    with pynwb.NWBHDF5IO(str(path), "r") as file:
+        content = file.read()
+        potential = content.acquisition["record_1_V"]
+        np.testing.assert_array_equal(potential.data[:], traced["record_1_V"])
+        assert (potential.unit, potential.conversion) == ("volts", 1e-3)
+        assert potential.rate == pytest.approx(2000) and potential.timestamps is None
+        assert potential.starting_time == pytest.approx(float(traced["record_1_time"][0]))
+        assert content.acquisition["record_lfp_GABA_A"].conversion == 1e-9
+        weights = content.acquisition["record_w_weight"]
+        np.testing.assert_array_equal(weights.timestamps[:], traced["record_w_time"])
+        tables_ = content.processing["recordings"].data_interfaces
+        assert set(tables_) == {"record_1_V_channels", "record_w_weight_channels"}
+        channels = tables_["record_1_V_channels"].to_dataframe()
+        assert channels["population"].tolist() == ["V1.L5IB"] * 2
+        assert channels["neuron"].tolist() == traced["record_1_neuron"].values.tolist()
+        assert tables_["record_w_weight_channels"]["projection"].data[:].tolist() == ["a->b"] * 2
+
+
 def test_nwb_is_valid_and_read_back_equal(ds, tmp_path):
     (path,) = exports.export(STORED, "nwb", tmp_path)
     assert pynwb.validate(path=str(path)) == []
