@@ -563,10 +563,11 @@ def population_table(ds: xr.Dataset) -> list[dict]:
         (True where it does not).
     """
     described = {row["name"]: row for row in json.loads(ds.attrs.get("populations", "[]"))}
-    table = []
+    table, of = [], ds["population"].values.astype(str)
+    labels = {key: ds[key].values for key in ("area", "layer", "cell_class")}
     for name in population_names(ds):
-        cells = cell_index(ds, name)
-        row = {key: str(ds[key].values[cells[0]]) for key in ("area", "layer", "cell_class")}
+        cells = np.flatnonzero(of == name)
+        row = {key: str(values[cells[0]]) for key, values in labels.items()}
         row |= {"name": name, "n": len(cells), "colour": None, "excitatory": True}
         table.append(row | described.get(name, {}))
     return table

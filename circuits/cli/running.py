@@ -7,9 +7,13 @@ import json
 import os
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from circuits.runfiles import catalogue
 from circuits.runfiles.keys import check_names
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["join", "predict", "report", "run", "sweep"]
 
@@ -38,15 +42,16 @@ def run(arguments) -> int:
         progress.begin("starting")
         from circuits.driver.run import run_file
 
+        kept: list = []
         folder = run_file(
             arguments.file, size=arguments.size, device=arguments.device, seeds=arguments.seeds,
             cycles=arguments.cycles, settings=arguments.settings, out=arguments.out,
             conditions=_names(arguments.conditions) if arguments.conditions else None,
             replicas=arguments.replicas, jobs=arguments.jobs, fresh=arguments.fresh,
             replace=arguments.replace, build_only=arguments.build_only,
-            report=not arguments.no_report, progress=progress,
+            report=not arguments.no_report, progress=progress, show=kept.append,
         )  # fmt: skip
-    _finish(folder)
+    _finish(folder, *kept)
     return 0
 
 
@@ -128,7 +133,7 @@ def join(arguments) -> int:
     return 0
 
 
-def _finish(folder: Path) -> None:
+def _finish(folder: Path, ds: xr.Dataset | None = None) -> None:
     if not (folder / "verdicts.json").is_file():
         for built in json.loads((folder / "run.json").read_text(encoding="utf-8"))["built"]:
             done = (
@@ -143,10 +148,10 @@ def _finish(folder: Path) -> None:
                     f" {built['cpu_s']:.0f} CPU-s; program {built['program_bytes'] / 1e6:.1f} MB"
                 )
         return
-    from analysis.data.versions import read_verdicts
+    from analysis.data.versions import open_result, read_verdicts
     from analysis.verdicts.judge import summary
 
-    _print_rates(folder)
+    _print_rates(open_result(folder) if ds is None else ds)
     verdicts = read_verdicts(folder / "verdicts.json")
     _print_verdicts(verdicts)
     print(summary(verdicts))
@@ -154,14 +159,12 @@ def _finish(folder: Path) -> None:
     print(page if page.is_file() else folder)
 
 
-def _print_rates(folder: Path) -> None:
+def _print_rates(ds: xr.Dataset) -> None:
     """Print the mean rate of every population of cells, in each condition; of a circuit alone."""
     import numpy as np
 
     from analysis.data import schema
-    from analysis.data.versions import open_result
 
-    ds = open_result(folder)
     if "rate" not in ds or "population" not in ds.coords:
         return
     rates = ds["rate"].mean([d for d in ds["rate"].dims if d not in ("condition", "neuron")])

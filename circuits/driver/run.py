@@ -7,7 +7,7 @@ import io
 import json
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -53,6 +53,7 @@ def run_file(
     build_only: bool = False,
     report: bool = True,
     progress: Progress | None = None,
+    show: Callable[[xr.Dataset], None] | None = None,
 ) -> Path:
     """Run a run file and write its folder.
 
@@ -77,6 +78,8 @@ def run_file(
     report : bool
         Draw report.html; without it, ``pulvinar report`` draws it later.
     progress : Progress, optional
+    show : callable, optional
+        Is given the Dataset when all is written.
 
     Returns
     -------
@@ -107,10 +110,12 @@ def run_file(
         )
     folder = folder_of(run, out)
     build_only = build_only or (run.experiment == "circuit" and not device.is_here())
-    execute(
+    found = execute(
         run, folder, jobs=jobs, fresh=fresh, replace=replace, build_only=build_only,
         report=report, progress=progress, command=_command(path, **options),
     )  # fmt: skip
+    if show is not None and found is not None:
+        show(found)
     return folder
 
 

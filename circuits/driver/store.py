@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -234,6 +235,22 @@ def write_arrays(folder: Path, document) -> None:
             write_arrays(folder, value)
 
 
+@contextlib.contextmanager
+def _without(*modules: str) -> Iterator[None]:
+    """Let what is not loaded seem not to be there.
+
+    xarray asks dask, where that is installed, for a scheduler on other machines: to import all that
+    takes longer than to write a result, which is in memory.
+    """
+    hidden: dict = {name: None for name in modules if name not in sys.modules}
+    sys.modules.update(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
 def write_dataset(path: Path, ds: xr.Dataset) -> None:
     """Write a Dataset as compressed netCDF.
 
@@ -254,7 +271,8 @@ def write_dataset(path: Path, ds: xr.Dataset) -> None:
         if variable.dtype.kind in "iufb" and variable.ndim
     }
     buffer = io.BytesIO()
-    ds.to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
+    with _without("distributed", "dask.distributed"):
+        ds.to_netcdf(buffer, engine="h5netcdf", encoding=encoding)
     with path.open("wb") as file:
         file.write(buffer.getbuffer())
         file.flush()

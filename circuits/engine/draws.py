@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from cells.parameters import InputError
 from circuits.anatomy.spec import CircuitSpec, Projection
@@ -18,7 +18,7 @@ __all__ = ["check_draws", "delays", "first_weights"]
 _LEAST_MS = 0.3  # of delays that are drawn with a spread
 _MOST_MS = 1000.0  # what is on its way is kept for every step
 _MAY_DIFFER = 0.05
-_QUANTILES = norm.ppf((np.arange(2000) + 0.5) / 2000)
+_QUANTILES = ndtri((np.arange(2000) + 0.5) / 2000)
 
 
 def delays(p: Projection, normal: np.ndarray) -> np.ndarray:

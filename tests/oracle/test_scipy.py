@@ -35,6 +35,11 @@ def test_the_power_of_a_rate_is_its_variance():
     psd = spectra.spectrum(rate)
     power = integrate.trapezoid(psd.values, psd["frequency"].values)
     assert power == pytest.approx(x.var(), rel=0.02)
+    for n in (500, 501):
+        frequency, expected = signal.welch(x, 1e3, nperseg=n, detrend="constant")
+        found = spectra.spectrum(rate, window=n * 1e-3)
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        np.testing.assert_allclose(found["frequency"], frequency)
     grid = spectra.spectrogram(rate)
     step = float(grid["frequency"][1] - grid["frequency"][0])
     assert float(grid.mean("time").sum()) * step == pytest.approx(x.var(), rel=0.02)
