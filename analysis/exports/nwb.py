@@ -148,7 +148,7 @@ def _add_recordings(file, pynwb, found: list[Signal]):
     labelled = [one for one in found if one.labels]
     for one in found:
         unit, conversion = _SI[one.units]
-        at = {"timestamps": one.time}
+        at: dict = {"timestamps": one.time}
         if one.interval is not None:
             at = {"rate": 1 / one.interval, "starting_time": float(one.time[0])}
         file.add_acquisition(
