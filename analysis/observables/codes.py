@@ -13,34 +13,39 @@ from analysis.observables.registry import observable
 
 
 @observable("1")
-def code_coefficient(ds, block, population, term, phase="plus"):
+def code_coefficient(ds, blocks, population, term, phase="plus"):
     """Coefficient of outcome, prediction, both together, or surprise in what a population says.
 
-    Of one regression, see `analysis.measures.regression.code_coefficients`, in mean rates of the
-    population. ``block`` is a name or a list of names. ``outcome`` is the answer to an outcome that
-    was not predicted, ``prediction`` that to a prediction without outcome (below 0 in a code of the
-    difference), ``both`` what the two do beyond their sum (below 0 where the unpredicted is
-    amplified), ``surprise`` what goes with the surprise of the cycle at every position.
+    Of one regression over some ``blocks``, see `analysis.measures.regression.code_coefficients`, in
+    mean rates of the population. ``outcome`` is the answer to an outcome that was not predicted,
+    ``prediction`` that to a prediction without outcome (below 0 in a code of the difference),
+    ``both`` what the two do beyond their sum (below 0 where the unpredicted is amplified),
+    ``surprise`` what goes with the surprise of the cycle at every position.
     """
     if term not in TERMS:
         raise schema.AnalysisError(f"no term '{term}'{schema.nearest(term, TERMS)}")
-    names = [block] if isinstance(block, str) else list(block)
-    return code_coefficients(ds, names, population, phase)[term]
+    return code_coefficients(ds, list(blocks), population, phase)[term]
 
 
 @observable("1")
-def block_index(ds, of, block, than, population=None, phase=None):
-    """Difference of an observable in two blocks over its sum: (a - b) / (a + b).
+def block_contrast(ds, of, block, than, how="index", population=None, phase=None):
+    """How an observable differs between two blocks: (a - b) / (a + b), a - b, or a / b.
 
     ``of`` is the name of an observable that has a ``block``; ``population`` and ``phase`` are
-    handed on to it. Of rates with ``block`` unexpected and ``than`` expected it is the index of
-    expectation suppression.
+    handed on to it; ``how`` is ``"index"``, ``"difference"`` (in its unit) or ``"ratio"``. The
+    index of rates with ``block`` unexpected and ``than`` expected is that of expectation
+    suppression.
     """
+    if how not in (known := ("index", "difference", "ratio")):
+        raise schema.AnalysisError(f"no contrast '{how}'{schema.nearest(how, known)}")
     given = {"population": population, "phase": phase}
     given = {key: value for key, value in given.items() if value is not None}
     function = registry.find(of, {**given, "block": block}).function
     a, b = (float(function(ds, block=name, **given)) for name in (block, than))
-    return (a - b) / (a + b) if a + b > 0 else np.nan
+    if how == "difference":
+        return a - b
+    over, under = (a, b) if how == "ratio" else (a - b, a + b)
+    return over / under if under > 0 else np.nan
 
 
 @observable("Hz")

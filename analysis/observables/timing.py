@@ -32,10 +32,11 @@ def net_influence(ds, source, target, phase="plus", block=None):
 
 
 @observable("1")
-def transfer_slope(ds, source, target, blocks):
+def transfer_slope(ds, source, target, blocks, from_one=False):
     """Slope of the log of a population's mean rate on that of another, over blocks.
 
-    1 where the rates are in proportion. NaN where one of them is silent in a block.
+    1 where the rates are in proportion; with ``from_one`` the distance from it. NaN where one of
+    them is silent in a block.
     """
     means = []
     for name in (source, target):
@@ -45,7 +46,18 @@ def transfer_slope(ds, source, target, blocks):
     x, y = np.array(means)
     if len(blocks) < 2 or not (x > 0).all() or not (y > 0).all() or np.ptp(x) == 0:
         return np.nan
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+    slope = float(np.polyfit(np.log(x), np.log(y), 1)[0])
+    return abs(slope - 1) if from_one else slope
+
+
+@observable("1")
+def theta_strength(ds, population, min_spikes=20):
+    """Vector strength of a population's spikes in the theta cycle; NaN below 20 spikes."""
+    time, _ = schema.spikes_of(ds, schema.cell_index(ds, population))
+    start = ds["cycle_start"].values
+    cycle, phase = theta.cycle_phase(time, start, schema.cycle_length(ds))
+    phase = phase[cycle >= 0]
+    return theta.vector_strength(phase) if phase.size >= min_spikes else np.nan
 
 
 @observable("ms")

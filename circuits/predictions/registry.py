@@ -82,7 +82,7 @@ def prediction_of(path: Path) -> Prediction:
 
 def _number(prediction: Prediction) -> tuple:
     digits = re.sub(r"\D", "", prediction.id)
-    return int(digits or 0), prediction.id
+    return re.sub(r"\d", "", prediction.id), int(digits or 0)
 
 
 def predictions() -> list[Prediction]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from brian2 import ms
 
@@ -66,19 +67,39 @@ def conditions_of(
         "plasticity": document.get("plasticity"), "manipulation": document.get("manipulation", [])
     }  # fmt: skip
     found: list[Condition] = []
+    options: list[dict[str, Any]] = []
     for entry in entries:
         at = f"{begin} condition '{entry['name']}'"
         settings = merged(base, entry, at)
         at = f"{at}:" if document["condition"] else begin
-        one = _condition(settings, entry["name"], str(entry.get("meaning", "")), common, at)
+        one, planned = _condition(
+            settings, entry["name"], str(entry.get("meaning", "")), common, at
+        )
         if found and one.spec.channels != found[0].spec.channels:
             raise InputError(
                 f"{begin} condition '{one.name}': {one.spec.channels} channels, but"
                 f" '{found[0].name}' has {found[0].spec.channels}; n_x and polarities must agree"
             )
         found.append(one)
+        options.append(planned)
     _check_wiring(found, begin)
+    found = _one_program(found, options)
     return tuple(_with_like(c, found, begin) for c in found if common.wants(c.name))
+
+
+def _one_program(found: Sequence[Condition], options: Sequence[dict[str, Any]]) -> list[Condition]:
+    """Let every condition vary what any of them does, so that they can share a program."""
+    changes = [c.manipulated for c in found if c.manipulated is not None]
+    union = tuple(sorted({pair for change in changes for pair in change.varied}))
+    columns = max((change.columns for change in changes), default=0)
+    if len({c.learning is None for c in found}) > 1:
+        return list(found)  # what does not learn has no learning rate to vary
+    return [
+        c
+        if (c.manipulated.varied if c.manipulated else ()) == union
+        else replace(c, plan=make_plan(c.spec, **given, varied=union, columns=columns))
+        for c, given in zip(found, options, strict=True)
+    ]
 
 
 def _with_like(condition: Condition, every: Sequence[Condition], begin: str) -> Condition:
@@ -94,8 +115,13 @@ def _with_like(condition: Condition, every: Sequence[Condition], begin: str) -> 
     return replace(condition, like=known[name])
 
 
-def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: str) -> Condition:
-    """Return a condition from the merged tables of the file and of the condition itself."""
+def _condition(
+    settings: Mapping, name: str, meaning: str, common: Common, at: str
+) -> tuple[Condition, dict[str, Any]]:
+    """Return a condition from the merged tables of the file and of the condition itself.
+
+    And how its plan is made, but for what varies.
+    """
     cycle = common.cycle
     stimulus, spec = stimulus_and_circuit(settings["stimulus"], common, f"{at} [stimulus]")
     spec, regular, silenced = changed_circuit(spec, settings, common.folder, at)
@@ -116,19 +142,20 @@ def _condition(settings: Mapping, name: str, meaning: str, common: Common, at: s
     if threads > _MOST_THREADS:
         raise InputError(f"{where} threads: {threads} is above {_MOST_THREADS}")
     upstroke = checked.whole(integration.get("upstroke", 1), 1, f"{where} upstroke")
+    options: dict[str, Any] = {
+        "bins": cycle.capacity, "bin_ms": BIN_MS, "method": method, "dt_ms": dt,
+        "learning": learning, "noted_ms": cycle.length, "threads": threads, "upstroke": upstroke,
+    }  # fmt: skip
     try:
-        plan = make_plan(
-            spec, bins=cycle.capacity, bin_ms=BIN_MS, method=method, dt_ms=dt, learning=learning,
-            noted_ms=cycle.length, threads=threads, varied=manipulated.varied,
-            columns=manipulated.columns, upstroke=upstroke,
-        )  # fmt: skip
+        plan = make_plan(spec, varied=manipulated.varied, columns=manipulated.columns, **options)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     check_draws(spec, plan, None if trained else learning, at)
-    return Condition(
+    condition = Condition(
         name, meaning, spec, plan, stimulus, regular, tuple(settings["lesions"]), blocks, learning,
         trained, pacing, manipulated,
     )  # fmt: skip
+    return condition, options
 
 
 def _check_wiring(found: Sequence[Condition], begin: str) -> None:

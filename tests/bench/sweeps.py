@@ -3,6 +3,8 @@
 Two sweeps at once in an empty cache; 200 runs of one program; one worker against two; a worker and
 then a whole sweep killed in the middle; a scheduler in another process tree. Writes
 ``runs/results/bench/sweeps.json``. Alone on the machine, about a quarter of an hour.
+``python -m tests.bench.sweeps programs`` counts compiled programs alone, over 200 runs of two
+cycles: the load of the machine does not matter to it.
 """
 
 from __future__ import annotations
@@ -90,7 +92,8 @@ class Bench:
 
     def programs(self) -> int:
         """Return the number of programs in the cache."""
-        return len([p for p in (self.folder / "cache" / "programs").iterdir() if p.is_dir()])
+        cache = self.folder / "cache" / "programs"
+        return len([p for p in cache.iterdir() if p.is_dir()]) if cache.is_dir() else 0
 
 
 def kill_a_worker(bench: Bench, process: subprocess.Popen) -> int:
@@ -99,6 +102,17 @@ def kill_a_worker(bench: Bench, process: subprocess.Popen) -> int:
     workers = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
     workers[0].send_signal(signal.SIGKILL)
     return len(workers)
+
+
+def count_programs(bench: Bench) -> dict:
+    """Count what is compiled before a sweep of 200 runs, after its first run and after all."""
+    short = RUN.replace("count = 15\nwarmup = 3", "count = 2\nwarmup = 0")
+    (bench.folder / "contrast.toml").write_text(short)
+    found = {"programs before": bench.programs()}
+    bench.sweep("first", "stimulus.contrast=0.04", "--seeds", "1", "--workers", "1")
+    found["programs after the first run"] = bench.programs()
+    bench.sweep("all", MANY, "--workers", "1")
+    return found | {"programs after all": bench.programs(), "runs": bench.done("all")}
 
 
 def measure(bench: Bench) -> dict:
@@ -151,8 +165,13 @@ def measure(bench: Bench) -> dict:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Bench(Path(folder)))
+        bench = Bench(Path(folder))
+        if sys.argv[1:] == ["programs"]:
+            old = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+            result = old | {"200 runs of two cycles": count_programs(bench)}
+        else:
+            result = measure(bench)
+            result["cores"] = len(os.sched_getaffinity(0))
     for key, value in result.items():
         print(f"{key}: {value}")
-    result["cores"] = len(os.sched_getaffinity(0))
     RESULT.write_text(json.dumps(result, indent=2) + "\n")

@@ -50,20 +50,24 @@ def test_the_terms_of_an_account_are_found_again(monkeypatch, ds, weights):
 
 
 def test_relay_cells_of_the_learner_tell_the_outcome(ds):
-    args = {"block": ["before", "training", "test"], "population": "relay"}
+    args = {"blocks": ["before", "training", "test"], "population": "relay"}
     a, b = (evaluate(ds, "code_coefficient", term=t, **args) for t in ("outcome", "prediction"))
     assert a > 1 and abs(b) < 0.5
     with pytest.raises(schema.AnalysisError, match="no term 'outcom'; did you mean 'outcome'"):
         evaluate(ds, "code_coefficient", term="outcom", **args)
 
 
-def test_an_index_is_of_any_observable_that_has_a_block(ds):
+def test_a_contrast_is_of_any_observable_that_has_a_block(ds):
     args = {"of": "population_rate", "block": "test", "than": "before", "population": "V2.L6CT"}
     a, b = (evaluate(ds, "population_rate", population="V2.L6CT", block=k)
             for k in ("test", "before"))  # fmt: skip
-    assert evaluate(ds, "block_index", **args) == pytest.approx((a - b) / (a + b))
+    wanted = {"index": (a - b) / (a + b), "difference": a - b, "ratio": a / b}
+    for how, value in wanted.items():
+        assert evaluate(ds, "block_contrast", how=how, **args) == pytest.approx(value)
     with pytest.raises(schema.AnalysisError, match="has no argument 'block'"):
-        evaluate(ds, "block_index", **args | {"of": "burst_rate"})
+        evaluate(ds, "block_contrast", **args | {"of": "burst_rate"})
+    with pytest.raises(schema.AnalysisError, match="no contrast 'indx'; did you mean 'index'"):
+        evaluate(ds, "block_contrast", how="indx", **args)
 
 
 def test_the_preferred_cells_are_those_that_are_driven_most(ds):

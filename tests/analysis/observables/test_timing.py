@@ -69,7 +69,16 @@ def test_the_slope_of_a_transfer_is_its_power(ds):
     blocks = ["before", "training", "test"]
     args = {"source": "V1.L5IB", "target": "V2.L6CT", "blocks": blocks}
     assert evaluate(made, "transfer_slope", **args) == pytest.approx(2.0)
+    assert evaluate(made, "transfer_slope", from_one=True, **args) == pytest.approx(1.0)
     assert np.isnan(evaluate(made, "transfer_slope", **args | {"blocks": blocks[:1]}))
+    # one spike a cycle in its middle has a phase, spikes all over have none
+    middle = with_spikes(ds, start + 0.1, np.zeros(start.size, int))
+    name = str(ds["population"].values[0])
+    assert evaluate(middle, "theta_strength", population=name) == pytest.approx(1.0)
+    anywhere = with_spikes(ds, np.linspace(start[0], start[-1] + 0.2, 9999),
+                           np.zeros(9999, int))  # fmt: skip
+    assert evaluate(anywhere, "theta_strength", population=name) < 0.01
+    assert np.isnan(evaluate(middle, "theta_strength", population=name, min_spikes=999))
 
 
 def test_bursts_that_come_later_are_later(ds):

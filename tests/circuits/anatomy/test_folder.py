@@ -34,6 +34,19 @@ def test_a_third_area_is_a_step(third_area):
     assert small.population("TRC2").area == "second nucleus"
 
 
+def test_the_macaque_and_vip_cells_are_tables_alone():
+    plain = {p.name: p for p in load_circuit("tiny").projections}
+    macaque = {p.name: p for p in load_circuit("tiny", anatomy="macaque").projections}
+    (other,) = [name for name in plain if macaque[name] != plain[name]]
+    assert other == "V1.L6CT->TRC" and macaque.keys() == plain.keys()
+    assert macaque[other].weight == 0 and not macaque[other].plastic
+    found = load_circuit("tiny", anatomy="vip")
+    names = {p.name for p in found.projections}
+    assert {"V1.VIP->V1.SST", "V2.L23->V1.VIP", "V2.SST->V2.L23", "TRC->V1.SST"} <= names
+    assert found.population("V1.VIP").cell == "VIP" and not {"V2.VIP->V2.L23"} & names
+    assert all(p in found.projections for name, p in plain.items() if name != "V1.L5IB->TRC")
+
+
 def test_the_example_of_the_page_is_an_anatomy(tmp_path):
     page = (Path(__file__).parents[3] / "docs" / "howto" / "anatomy.md").read_text()
     (example,) = re.findall(r"```toml\n(# my_areas/areas.toml.*?)```", page, re.DOTALL)

@@ -148,6 +148,19 @@ def test_numpy_and_cpp_agree(run, results):
     assert trc[:, 2].sum() == 0
 
 
+def test_conditions_share_a_program_and_what_varies_elsewhere_changes_nothing(run, write):
+    whole = resolve(write(PLASTICITY + BLOCKS, BASE))
+    assert whole.conditions[0].plan == whole.conditions[1].plan
+    plain, manipulated = run.conditions
+    shared = replace(plain, plan=manipulated.plan)
+    assert shared.plan != plain.plan and not plain.manipulated.courses
+    found = [
+        devices.run_plan(c.plan, drawn(c, run.cycle, 3)[0], duration=0.15, device="numpy")
+        for c in (plain, shared)
+    ]
+    assert same(*found) and sum(len(t) for _, t in found[0].spikes.values()) > 100
+
+
 RESTORE = """
 [[condition]]
 name = "as it is"

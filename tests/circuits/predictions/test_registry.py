@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_there_are_all_of_them_in_order():
-    assert [p.id for p in predictions()] == [f"P{k}" for k in range(1, 28)]
+    theory, rivals = [f"P{k}" for k in range(1, 29)], [f"R{k}" for k in range(1, 6)]
+    assert [p.id for p in predictions()] == theory + rivals
 
 
 def test_those_that_can_be_asked_are_complete_before_they_are_run():
@@ -28,7 +29,8 @@ def test_those_that_can_be_asked_are_complete_before_they_are_run():
 def test_names_are_ids_groups_files_or_all():
     assert [p.id for p in chosen(["P10", "P5", "P5"])] == ["P5", "P10"]
     assert {p.group for p in chosen(["theory"])} == {"theory"}
-    assert len(chosen(["all"])) == 27
+    assert {p.id[0] for p in chosen(["rivals"])} == {"R"}
+    assert len(chosen(["all"])) == 33
     with pytest.raises(InputError, match="no prediction or group 'theorie'; did you mean 'theory'"):
         chosen(["theorie"])
 
