@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy import signal
 
 from analysis.data import schema
 from analysis.data.blocks import block_cycles
@@ -36,6 +35,8 @@ def lag(
     float, s
         Positive where ``leader`` leads; NaN where one of them is silent.
     """
+    from scipy import signal  # slow to load
+
     one, other = (rate_signal(ds, name) for name in (leader, follower))
     dt = one.attrs["bin_size_s"]
     n = min(one.size, max(8, round(window / dt)))
