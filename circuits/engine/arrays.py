@@ -21,6 +21,7 @@ from circuits.engine.equations import COURSES, NEVER, ONE, TRAINS, ZERO, column,
 from circuits.engine.noise import draw_keys
 from circuits.engine.plan import COPY, INPUTS, Plan, group_of
 from circuits.engine.planner import cell_parameters
+from circuits.engine.shared import PROJECTION, SHARED, table_of
 from circuits.manipulations.model import ADDED
 from circuits.plasticity.learning import Learning, efficacy
 from circuits.synapses.receptors import receptor_tables
@@ -195,7 +196,8 @@ def draw_arrays(
     Returns
     -------
     dict of str to array
-        ``"group.variable"`` in SI units; synapse groups have ``i``, ``j`` and ``delay`` too.
+        ``"group.variable"`` in SI units; synapse groups have ``i``, ``j`` and ``delay`` too, and
+        ``projection``, the column of the table ``shared`` that has their constants.
         Over bins, ``pacing`` and ``learning`` are zero: rhythms that are not shifted, and nothing
         learns until a caller puts in its own. The stimulus is left to the caller.
 
@@ -247,6 +249,7 @@ def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
     """Return what is drawn for each Synapses, and the GABA_B conductance of each group of cells."""
     offsets = _offsets(spec)
     parts: dict[str, list] = {}
+    shared: dict[tuple[int, str], float] = {}
     g_max: dict[str, np.ndarray] = {}
     k1 = float(receptor_tables()["GABA_B"]["K1"])
     for s in plan.synapses:
@@ -268,17 +271,18 @@ def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
             put("i", sources.ravel() + offsets[p.source])
             put("j", np.repeat(np.arange(n_target), k) + offsets[p.target])
             put("delay", delays(p, rng.standard_normal(n)) * 1e-3)
+            put(PROJECTION, np.full(n, number, np.int32))
             for name in RELEASE_PARAMETERS:
-                put(name, np.full(n, float(release_class(p.release)[name])))
+                shared[number, name] = float(release_class(p.release)[name])
             gain = 1.0
             if s.plastic:
                 assert learning is not None  # the plan was made with it
                 own = learning.of(p.name)
                 put("w", first_weights(own, rng.standard_normal(n)))
-                put("factor", np.full(n, own["factor"]))
+                shared[number, "factor"] = own["factor"]
                 if learning.individual:
                     for name, value, _ in constants(learning.code(p.name).namespace):
-                        put(name, np.full(n, value))
+                        shared[number, name] = value
                 gain = own["gain"]
             shares = dict(p.receptors)
             suffix = "" if p.at == "soma" else "_d"
@@ -291,10 +295,11 @@ def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
                     )
                     first = offsets[p.target]
                     total[first : first + n_target] += k * p.weight * share * 1e-9
-                    put(c.weight, np.full(n, k1 / k))
+                    shared[number, c.weight] = k1 / k
                 else:
-                    put(c.weight, np.full(n, p.weight * gain * share * 1e-9))
-    return {key: np.concatenate(v) for key, v in parts.items()}, g_max
+                    shared[number, c.weight] = p.weight * gain * share * 1e-9
+    drawn = {key: np.concatenate(v) for key, v in parts.items()}
+    return drawn | {SHARED: table_of(plan, shared)}, g_max
 
 
 def _input_arrays(arrays, seed, cycle_ms, regular) -> dict[str, np.ndarray]:

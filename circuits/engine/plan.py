@@ -64,7 +64,8 @@ class SynapsePlan:
     """One Synapses object; ``projections`` are numbers in the description.
 
     Where it is plastic it has a weight ``w``; ``learn`` are the statements at a gate, if the rule
-    has one, and ``constants`` its (name, SI value, unit).
+    has one, and ``constants`` its (name, SI value, unit). ``shared`` are the constants that are the
+    same in all synapses of a projection, see `circuits.engine.shared`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class SynapsePlan:
     learn: str = ""
     constants: tuple[tuple[str, float, str], ...] = ()
     varied: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Plan:
 
     With several ``threads`` (device cpp) they share the cells of a group and the synapses.
     ``columns`` are those of the table of courses, of one copy; ``trains`` the rows of that of spike
-    trains, more than any cell has spikes, 0 where no input plays any.
+    trains, more than any cell has spikes, 0 where no input plays any; ``copies`` of the circuit.
     """
 
     groups: tuple[GroupPlan, ...]
@@ -121,6 +123,7 @@ class Plan:
     threads: int = 1
     columns: int = 0
     trains: int = 0
+    copies: int = 1
 
     @property
     def learns(self) -> bool:
@@ -216,5 +219,5 @@ def replicated(plan: Plan, copies: int) -> Plan:
     synapses = (_of_copy(s, f"{COPY}_post", s.n * copies) for s in plan.synapses)
     return replace(
         plan, groups=tuple(groups), synapses=tuple(synapses), channels=plan.channels * copies,
-        traces=traces,
+        traces=traces, copies=copies,
     )  # fmt: skip

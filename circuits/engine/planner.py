@@ -33,6 +33,7 @@ from circuits.engine.equations import (
     onset_constants,
 )
 from circuits.engine.plan import INPUTS, GroupPlan, Plan, SynapsePlan, group_of, replicated
+from circuits.engine.shared import out_of_synapse
 from circuits.plasticity.learning import EFFICACIES, LEARNING_RATE, Learning
 from circuits.synapses.receptors import (
     conductance,
@@ -152,7 +153,7 @@ def _synapse_plans(spec, dt_ms, learning, varied) -> tuple[list[SynapsePlan], di
         conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
         one = _synapse_plan(pair, n, dt, conductances, tuple(pairs[pair]), learning)
         names = {spec.projections[k].name for k in pairs[pair]}
-        synapses.append(varied_synapses(one, names, varied))
+        synapses.append(out_of_synapse(varied_synapses(one, names, varied)))
     return synapses, used
 
 

@@ -31,6 +31,7 @@ from cells.parameters import InputError
 from circuits.engine.equations import COURSES, TRAINS, brian_namespace
 from circuits.engine.noise import RANDOM
 from circuits.engine.plan import INPUTS, GroupPlan, Plan, SynapsePlan
+from circuits.engine.shared import SHARED
 from circuits.plasticity.learning import LEARNING_RATE
 
 __all__ = ["Program", "check_network", "construct"]
@@ -44,7 +45,9 @@ STIMULUS = "lgn_rate"
 PACING = "pacing"
 #: Arrays of a run over bins, and the function of time that each becomes.
 TIMED = {"stimulus": STIMULUS, "pacing": PACING, "learning": LEARNING_RATE, COURSES: COURSES,
-         TRAINS: TRAINS}  # fmt: skip
+         TRAINS: TRAINS, SHARED: SHARED}  # fmt: skip
+#: Of these the rows are no bins, but numbers, called by so many seconds.
+_NUMBERED = (TRAINS, SHARED)
 
 
 @dataclass
@@ -169,7 +172,7 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
         copy), the shift of the rhythms in cycles, ``"learning"`` (bin, copy), the learning rate,
         where the plan learns, and ``"courses"`` (bin, column), where manipulations let something
         vary; of a single copy (bin) will do. ``"trains"`` (spike, column), s, where inputs play
-        spike trains.
+        spike trains; ``"shared"`` from `circuits.engine.shared.table_of`.
 
     Returns
     -------
@@ -181,9 +184,9 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     brian2_synapses.linear = _solve
     timed = {
         name: TimedArray(
-            np.reshape(arrays[key], (plan.trains if key == TRAINS else plan.bins, -1))
+            np.reshape(arrays[key], (len(arrays[key]) if key in _NUMBERED else plan.bins, -1))
             * {"stimulus": Hz, TRAINS: second}.get(key, 1),
-            dt=1 * second if key == TRAINS else plan.bin_ms * ms, name=name,
+            dt=1 * second if key in _NUMBERED else plan.bin_ms * ms, name=name,
         )
         for key, name in TIMED.items()
         if key in arrays
@@ -207,7 +210,7 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
             groups,
             arrays,
             static,
-            (rate if s.plastic else {}) | (courses if s.varied else {}),
+            {SHARED: timed[SHARED]} | (rate if s.plastic else {}) | (courses if s.varied else {}),
             clocks,
         )
         for s in plan.synapses

@@ -75,10 +75,7 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
         device.build(directory=str(folder), compile=False, run=False)
         if target == "cpp_standalone":
             _hide_sizes(folder)
-        if keeps_state:
-            shutil.copy(_STATE, folder)
-            main = folder / "main.cpp"
-            main.write_text(f'#include "{_STATE.name}"\n{main.read_text()}')
+            _fill_from_files(folder)
         timed = {
             key: [name for name in device.static_arrays if name.endswith(f"{TIMED[key]}_values")]
             for key in TIMED
@@ -133,6 +130,39 @@ def _hide_sizes(folder: Path) -> None:
         changed += n
     if not changed:
         raise DeviceError("the generated program has no sizes; is this another Brian2?")
+
+
+_FILLED = re.compile(
+    r"(?:#pragma omp[^\n]*\s*)?for\(int i=0; i<([^;]+); i\+\+\)\s*"
+    r"\{\s*(\w+)\[i\] = (_static_array_\w+)\[i\];\s*\}"
+)
+_ALLOCATED = re.compile(r"^ *(\w+) = new \w+\[\d+\];\n", re.MULTILINE)
+_LOADED = re.compile(r"^ *ifstream f(\w+);\n.*?^ *\} else\n.*?^ *\}\n", re.MULTILINE | re.DOTALL)
+
+
+def _fill_from_files(folder: Path) -> None:
+    """Let a program fill its arrays from their files, and include state.h.
+
+    As Brian2 writes it, it first reads all files into arrays that it keeps until its end.
+    """
+    shutil.copy(_STATE, folder)
+    main, objects = folder / "main.cpp", folder / "objects.cpp"
+    used = "".join(path.read_text() for path in (folder / "code_objects").glob("*.cpp"))
+    own = {name for *_, name in _FILLED.findall(main.read_text()) if name not in used}
+    if not own:
+        raise DeviceError("the generated program fills no arrays; is this another Brian2?")
+
+    def fill(found: re.Match) -> str:
+        n, array, name = found.groups()
+        if name not in own:
+            return found[0]
+        return f'pulvinar::fill({array}, {n}, "static_arrays/{name}", {name});'
+
+    def drop(found: re.Match) -> str:
+        return "" if found[1] in own else found[0]
+
+    main.write_text(f'#include "{_STATE.name}"\n{_FILLED.sub(fill, main.read_text())}')
+    objects.write_text(_LOADED.sub(drop, _ALLOCATED.sub(drop, objects.read_text())))
 
 
 def _state_items(device, program) -> list[str]:

@@ -15,6 +15,7 @@ from circuits.engine.equations import TRAINS, column
 from circuits.engine.launch import Recording
 from circuits.engine.plan import COPY, INPUTS, Plan
 from circuits.engine.program import TIMED
+from circuits.engine.shared import PROJECTION, SHARED
 
 __all__ = ["packed", "unpacked"]
 
@@ -41,6 +42,7 @@ def packed(plan: Plan, runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np
     for s in plan.synapses:
         offsets[f"{s.name}.i"] = plan.group(s.source).n
         offsets[f"{s.name}.j"] = plan.group(s.target).n
+        offsets[f"{s.name}.{PROJECTION}"] = runs[0][SHARED].shape[1]
     if TRAINS in runs[0]:
         offsets[f"{INPUTS}.train"] = runs[0][TRAINS].shape[1]
     arrays = {}

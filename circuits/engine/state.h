@@ -1,4 +1,5 @@
-// All that changes in a run, kept from one launch to the next: a run in pieces is the run in one.
+// What a program starts from: its numbers, and all that changes in a run, kept from one launch to the
+// next. A run in pieces is the run in one.
 
 #ifndef _PULVINAR_STATE_H
 #define _PULVINAR_STATE_H
@@ -27,6 +28,23 @@ inline void end_with_parent()
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
+}
+
+// Fill an array from a file of numbers of the type of the last argument, without a copy of it all.
+template <class To, class T>
+void fill(To& to, size_t n, const char* file, const T*)
+{
+    std::ifstream in(file, std::ios::binary);
+    std::vector<T> part(65536);
+    for (size_t first = 0; first < n; first += part.size()) {
+        const size_t left = n - first < part.size() ? n - first : part.size();
+        if (!in.read(reinterpret_cast<char*>(part.data()), left*sizeof(T))) {
+            std::cerr << file << ": ends too early, or is not there" << std::endl;
+            std::_Exit(1);
+        }
+        for (size_t k = 0; k < left; k++)
+            to[first + k] = part[k];
+    }
 }
 
 // Visited item by item, in the same order for loading and saving. Every item has its name and size

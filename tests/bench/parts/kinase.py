@@ -10,9 +10,10 @@ import numpy as np
 from brian2 import ms, second
 
 from circuits.engine.plan import Plan
+from circuits.engine.shared import out_of_synapse
 from circuits.plasticity.learning import EFFICACIES
 from circuits.plasticity.rules.registry import rule
-from circuits.synapses.release import RELEASE_EQUATIONS
+from circuits.synapses.release import RELEASE_EQUATIONS, RELEASE_ON_PRE
 from tests.bench.context import Circuit, Context
 from tests.bench.measure import interleaved, ratios
 from tests.bench.table import Row, skipped
@@ -38,19 +39,13 @@ def static(circuit: Circuit) -> Circuit:
     synapses = []
     for s in plan.synapses:
         if s.plastic:
-            weights = [f"{c.weight} : {c.unit} (constant)" for c in s.conductances]
-            effect = s.on_pre.replace("efficacy*", "")
-            effect = "\n".join(effect.splitlines()[: 3 + len(weights)])
+            effect = "\n".join(s.on_pre.splitlines()[: 3 + len(s.conductances)])
+            release = [x for x in s.equations.splitlines() if re.match("d(util|res)|proj|effic", x)]
             s = replace(
                 s, plastic=False, on_post="", learn="", constants=(), on_pre=effect,
-                equations="\n".join([RELEASE_EQUATIONS.strip(), *weights]),
+                equations="\n".join(release),
             )  # fmt: skip
-            efficacy = arrays.pop(f"{s.name}.efficacy")
             arrays.pop(f"{s.name}.w")
-            arrays.pop(f"{s.name}.factor")
-            for c in s.conductances:
-                key = f"{s.name}.{c.weight}"
-                arrays[key] = arrays[key] * efficacy
         synapses.append(s)
     arrays.pop("learning")
     groups = tuple(replace(g, learn="") for g in plan.groups)
@@ -88,9 +83,9 @@ def with_form(circuit: Circuit, form: str) -> Circuit:
                     updates=g.updates + extra,
                 )  # fmt: skip
             weights = [f"{c.weight} : {c.unit} (constant)" for c in s.conductances]
-            effect = "\n".join(s.on_pre.splitlines()[: 3 + len(weights)])
-            s = replace(
-                s, on_pre=effect, on_post="", constants=(),
+            effects = [f"{c.variable}_post += efficacy*{c.weight}*released" for c in s.conductances]
+            s = out_of_synapse(replace(
+                s, on_pre="\n".join([RELEASE_ON_PRE.strip(), *effects]), on_post="", constants=(),
                 learn=_literal(code.learn, code.namespace) + EFFICACIES[learning.efficacy],
                 equations="\n".join(
                     [
@@ -101,7 +96,7 @@ def with_form(circuit: Circuit, form: str) -> Circuit:
                         "factor : 1 (constant)",
                     ]
                 ),
-            )  # fmt: skip
+            ))  # fmt: skip
         synapses.append(s)
     return _variant(
         circuit,

@@ -9,6 +9,7 @@ from circuits.cli import main
 from circuits.driver.edges import edges
 from circuits.driver.inputs import drawn
 from circuits.engine.arrays import cells_of
+from circuits.engine.shared import values_of
 from tests.circuits.learning_runs import reduced
 
 
@@ -23,7 +24,7 @@ def test_every_synapse_is_listed_as_it_is_drawn(small):
         assert len(one) == s.n
         np.testing.assert_allclose(np.sort(one["delay"]), np.sort(arrays[f"{s.name}.delay"]) * 1e3)
         # conductances of the program, by target cell
-        drawn_sum = np.bincount(arrays[f"{s.name}.j"], arrays[f"{s.name}.w_AMPA"] * 1e9)
+        drawn_sum = np.bincount(arrays[f"{s.name}.j"], values_of(s, arrays, "w_AMPA") * 1e9)
         listed = np.bincount(one["target"] - one["target"].min(), one["weight"])
         np.testing.assert_allclose(listed, drawn_sum)
         learned = one["learned"].to_numpy()

@@ -12,6 +12,7 @@ from circuits.anatomy.topography import candidates
 from circuits.engine.arrays import cells_of, draw_arrays
 from circuits.engine.plan import group_of
 from circuits.engine.planner import fixed_name, make_plan
+from circuits.engine.shared import SHARED, values_of
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_weights_are_those_of_the_table(spec, plan, arrays):
             here = "" if p.at == "soma" else "_d"
             share = dict(p.receptors).get(c.receptor, 0.0) if c.suffix == here else 0.0
             if c.receptor != "GABA_B":
-                values = arrays[f"{s.name}.{c.weight}"][part]
+                values = values_of(s, arrays, c.weight)[part]
                 assert values == pytest.approx(p.weight * share * 1e-9)
                 checked += share > 0
     assert checked > len(spec.projections)
@@ -145,10 +146,12 @@ def test_delays_have_their_mean_and_stay_positive(spec, plan, arrays):
 
 def test_a_lesion_changes_its_own_weights_alone(spec, plan, arrays):
     cut = draw_arrays(spec.scaled("TRC->V2.L4", 0), plan, seed=5, cycle_ms=200)
-    different = {k for k in arrays if not np.array_equal(arrays[k], cut[k])}
+    assert {k for k in arrays if not np.array_equal(arrays[k], cut[k])} == {SHARED}
+    rows, columns = np.nonzero(arrays[SHARED] != cut[SHARED])
+    assert {spec.projections[k].name for k in columns} == {"TRC->V2.L4"}
     source, target = (group_of(spec.population(n)) for n in ("TRC", "V2.L4"))
-    assert different
-    assert all(key.startswith(f"{source}_to_{target}.w_") for key in different)
+    (s,) = [s for s in plan.synapses if s.name == f"{source}_to_{target}"]
+    assert all(s.shared[k].startswith("w_") for k in rows)
 
 
 def test_seed_draws_everything_and_repeats_it(spec, plan, arrays):

@@ -9,6 +9,7 @@ import pytest
 from circuits.driver.inputs import arrays_of
 from circuits.engine.arrays import synapse_order
 from circuits.engine.program import construct
+from circuits.engine.shared import values_of
 from circuits.runfiles.resolve import resolve
 from tests.circuits.learning_runs import PLASTICITY, reduced, simulated
 
@@ -22,11 +23,15 @@ def test_projections_learn_with_numbers_of_their_own(write):
         (only,) = resolve(write(text + more)).conditions
         arrays, _ = arrays_of(only, resolve(write(text)).cycle, 3)
         parts = {p: (name, part) for p, name, part in synapse_order(only.spec, only.plan)}
+        synapses = {s.name: s for s in only.plan.synapses}
         found.append(
             {
-                (p, key): arrays[f"{name}.{key}"][part]
+                (p, key): values[part]
                 for p, (name, part) in parts.items()
-                for key in ("w", "factor", "w_AMPA")
+                for key, values in {
+                    "w": arrays[f"{name}.w"],
+                    **{key: values_of(synapses[name], arrays, key) for key in ("factor", "w_AMPA")},
+                }.items()
             }
         )
     one, own = found

@@ -168,7 +168,7 @@ def test_result_is_that_of_programs_of_one(path, monkeypatch):
         """Let every cell fire twice, when its key and its copy's stimulus and lesions say."""
         launched.append(plan.group("inputs").n)
         spikes = {}
-        total = arrays["intrinsic_burster_to_relay.w_AMPA"].reshape(-1, len(CUT)).sum(1)
+        total = arrays["shared"].reshape(len(CUT), -1, CUT.shape[1]).sum((0, 2))
         for g in plan.groups:
             copy = np.arange(g.n) // (g.n // total.size)
             shown = arrays["stimulus"].mean(0).reshape(total.size, -1).sum(1)
@@ -180,9 +180,7 @@ def test_result_is_that_of_programs_of_one(path, monkeypatch):
         return Recording(spikes, wall={"run": 1.0})
 
     monkeypatch.setattr("circuits.driver.simulate.run_plan", run_plan)
-    CUT = arrays_of(resolve(path).conditions[0], resolve(path).cycle, 3)[0][
-        "intrinsic_burster_to_relay.w_AMPA"
-    ]
+    CUT = arrays_of(resolve(path).conditions[0], resolve(path).cycle, 3)[0]["shared"]
     one, _ = simulate(resolve(path), jobs=1)
     assert "replica" not in one.coords
     n = launched[0]
