@@ -72,6 +72,7 @@ from circuits.engine.project import DeviceError, Progress, generate
 __all__ = ["build_cuda", "build_to_run", "check_delays", "check_project", "generate_cuda"]
 
 
+_MOST_QUEUES = 16
 _UNITS = 4  # files that code objects are gathered in
 # as imported; another one makes another project
 _SOURCES = [path.read_text() for path in sorted(Path(__file__).parent.glob("cuda*.py"))]
@@ -80,8 +81,13 @@ _SOURCES = [path.read_text() for path in sorted(Path(__file__).parent.glob("cuda
 _CORE = ("objects", "network", "run", "main", "rand", QUEUES)
 
 
-def _configure() -> None:
-    """Keep Brian2CUDA from looking for a GPU or a toolkit; what it would find is said above."""
+def _configure(copies: int) -> None:
+    """Keep Brian2CUDA from looking for a GPU or a toolkit; what it would find is said above.
+
+    The target cells of each of several copies have a queue, and blocks of threads, of their own:
+    no copy waits for the lock of another. What a queue keeps goes with the source cells, so that
+    with one for each of very many copies the memory would go with their square.
+    """
     backend = prefs.devices.cuda_standalone.cuda_backend
     backend.detect_gpus = False
     backend.gpu_id = 0
@@ -90,6 +96,7 @@ def _configure() -> None:
     backend.cuda_path = "/usr/local/cuda"
     backend.cuda_runtime_version = float(f"{NEWEST_NVCC[0]}.{NEWEST_NVCC[1]}")
     backend.extra_compile_args_nvcc = ["-w"]
+    backend.parallel_blocks = min(copies, _MOST_QUEUES)
 
 
 # --- guards --------------------------------------------------------------------------------------
@@ -192,7 +199,7 @@ def generate_cuda(
     import brian2cuda  # noqa: F401  registers the device
 
     BrianLogger.suppress_hierarchy("brian2cuda")  # it lists all its preferences
-    _configure()
+    _configure(plan.copies)
     with contextlib.redirect_stdout(io.StringIO()):
         description = generate(plan, arrays, folder, "cuda_standalone")
     written = sorted(folder.rglob("*.cu"))

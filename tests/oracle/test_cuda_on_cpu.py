@@ -14,6 +14,9 @@ from cells.parameters import InputError
 from circuits.driver.inputs import arrays_of
 from circuits.engine import cuda
 from circuits.engine.devices import run_plan
+from circuits.engine.machine import program_folder
+from circuits.engine.plan import replicated
+from circuits.engine.replicas import packed, unpacked
 from circuits.runfiles.resolve import resolve
 from tests.circuits.learning_runs import BASE, BLOCKS, PLASTICITY
 from tests.cuda_on_cpu import install
@@ -97,6 +100,24 @@ def test_a_learning_circuit_does_what_cpp_does(emulated, learning, expected, ord
     # as Brian2CUDA writes it: 23 copies that the host waits for, and a launch for every queue
     assert per_step(report, "to_host") < 9
     assert per_step(report, "launches") < 50
+
+
+@pytest.mark.slow
+def test_copies_do_what_each_does_alone(emulated, learning, monkeypatch):
+    """With a queue, and blocks of threads, of their own."""
+    monkeypatch.setenv("EMU_ORDER", "7")
+    plan, arrays = learning
+    other = {**arrays, **{k: v + v.dtype.type(1) for k, v in arrays.items() if k.endswith(".key")}}
+    two = replicated(plan, 2)
+    found = run_plan(two, packed(plan, [arrays, other]), duration=0.2, device="cuda")
+    (objects,) = program_folder("x").parent.glob(f"{two.digest}-cuda-*/objects.cu")
+    assert "num_parallel_blocks = 2;" in objects.read_text()
+    copies = unpacked(plan, found, 2)
+    counts = set()
+    for copy, its in zip(copies, (arrays, other), strict=True):
+        assert_same(copy, run_plan(plan, its, duration=0.2, device="cpp"), 0.2)
+        counts.add(sum(i.size for i, _ in copy.spikes.values()))
+    assert len(counts) == 2 and min(counts) > 200
 
 
 @pytest.mark.slow
