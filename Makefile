@@ -73,13 +73,9 @@ predictions: $(STAMP)
 	$(BIN)/pulvinar predict all
 	$(BIN)/pulvinar predict --page runs/results/predictions
 
-# A simulator that cannot be installed leaves its rows out, with the reason.
-.venv/.bench: $(STAMP)
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,bench]' && touch $@ \
-	  || echo "NEST and NEURON could not be installed: their rows will say so" >&2
-
+# Each simulator has an environment of its own; one that cannot be installed leaves its rows out.
 bench: $(STAMP)
-	@$(MAKE) --no-print-directory .venv/.bench
+	$(BIN)/python -m tests.bench.alone
 	$(BIN)/python -m tests.bench
 
 # Without network; a warning fails.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -136,11 +135,6 @@ def _build(plan, arrays) -> dict[str, float]:
     with usage() as used:
         cpp.build(plan, arrays)
     return {"wall": used.wall, "cpu": used.cpu + used.own}
-
-
-def installed(package: str) -> bool:
-    """Return whether a Python package can be imported."""
-    return importlib.util.find_spec(package) is not None
 
 
 def cores() -> int:

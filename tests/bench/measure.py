@@ -17,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-PACKAGES = ("brian2", "numpy", "scipy", "sympy", "neuron", "nest-simulator")
+from tests.bench.alone import PEERS, version_of
+
+PACKAGES = ("brian2", "numpy", "scipy", "sympy")
 
 
 class Usage:
@@ -177,4 +179,4 @@ def machine() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "none"
-    return found
+    return found | {package: version_of(peer) for peer, package in PEERS.items()}

@@ -119,16 +119,14 @@ def in_nest(n: int, steps: tuple[float, ...], duration: float) -> dict:
     return found
 
 
-def compile_neuron(folder: Path) -> None:
+def compile_neuron(folder: Path, python: Path) -> None:
     """Compile the mechanism with nrnivmodl, for CoreNEURON too."""
     if (folder / "done").is_file():
         return
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "mod").mkdir(parents=True)
     shutil.copy(Path(__file__).parent / "traub.mod", folder / "mod")
-    import sys
-
-    command = Path(sys.executable).parent / "nrnivmodl"
+    command = python.parent / "nrnivmodl"
     path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [str(command), "-coreneuron", "mod"], cwd=folder, capture_output=True, text=True,

@@ -1,11 +1,12 @@
 """The arithmetic of the bench: spreads, ratios, fits, errors, and the table of what is missing."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
-from tests.bench import measure, peers, table
+from tests.bench import alone, measure, peers, table
 from tests.bench.parts.shares import kind
 
 
@@ -126,3 +127,16 @@ def test_a_part_that_is_measured_again_replaces_itself_alone(tmp_path):
 )
 def test_every_code_object_has_a_part(name, part):
     assert kind(name) == part
+
+
+def test_a_function_is_called_in_an_environment_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(alone, "FOLDER", tmp_path)
+    assert alone.python_of("nest") is None and alone.version_of("nest") == "none"
+    home = tmp_path / "nest"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "python").symlink_to(sys.executable)
+    (home / "done").write_text("3.10")
+    assert alone.version_of("nest") == "3.10"
+    assert alone.call("nest", pow, 2, 10) == 1024
+    with pytest.raises(RuntimeError, match="nest: ZeroDivisionError"):
+        alone.call("nest", divmod, 1, 0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.bench import peers, standalone
-from tests.bench.context import Context, installed
-from tests.bench.measure import cost_at, fresh, power_law, ratios, spread
+from tests.bench import alone, peers, standalone
+from tests.bench.context import Context
+from tests.bench.measure import cost_at, power_law, ratios, spread
 from tests.bench.table import Row, skipped
 
 TITLE = "the cell of NEST's hh_cond_exp_traub, cost at equal error"
@@ -46,22 +46,22 @@ def rows(context: Context) -> Iterator[Row | tuple]:
         folders[name] = context.folder / f"traub-{method}-{n}"
         standalone.build(folders[name], peers.make, n, method, fast=name != "plain Brian2")
         jobs[name] = lambda f=folders[name], s=steps: _own(f, s, duration)
-    if installed("nest"):
-        jobs["NEST"] = lambda: fresh(peers.in_nest, n, _NEST, duration)
+    if alone.python_of("nest"):
+        jobs["NEST"] = lambda: alone.call("nest", peers.in_nest, n, _NEST, duration)
     else:
-        missing.append(("NEST", "nest-simulator is not installed"))
-    if installed("neuron"):
+        missing.append(("NEST", "it is not installed"))
+    if python := alone.python_of("neuron"):
         mechanism = context.folder / "neuron"
         try:
-            peers.compile_neuron(mechanism)
+            peers.compile_neuron(mechanism, python)
             for name, (steps, second, core) in _NEURON.items():
-                jobs[name] = lambda s=steps, o=second, c=core: fresh(
-                    peers.in_neuron, n, s, duration, str(mechanism), o, c
+                jobs[name] = lambda s=steps, o=second, c=core: alone.call(
+                    "neuron", peers.in_neuron, n, s, duration, str(mechanism), o, c
                 )
         except (RuntimeError, OSError) as error:
             missing.append(("NEURON", str(error)))
     else:
-        missing.append(("NEURON", "neuron is not installed"))
+        missing.append(("NEURON", "it is not installed"))
     reference = standalone.launch(
         folders["here, rk4"], dt_ms=_REFERENCE_DT, duration=duration
     )[1]["cells"]  # fmt: skip
