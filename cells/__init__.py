@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from cells.currents import CURRENTS, Current
     from cells.fast_math import COMPILE_FLAGS, use_fast_math
     from cells.integration import METHODS, Method, Upstroke, reference, staggered
+    from cells.method import use_staggered
     from cells.models import (
         CELL_CLASSES,
         MODELS,
@@ -84,6 +85,7 @@ __all__ = [
     "steady_state",
     "targets",
     "use_fast_math",
+    "use_staggered",
 ]
 
 # names by the module that they are of
@@ -92,6 +94,7 @@ _OF = {
     "cells.errors": "InputError nearest",
     "cells.fast_math": "COMPILE_FLAGS use_fast_math",
     "cells.integration": "METHODS Method Upstroke reference staggered",
+    "cells.method": "use_staggered",
     "cells.models": "CELL_CLASSES MODELS CellClass CellModel Compartment cell_class steady_state",
     "cells.parameters": "MARKS Parameter ParameterTable load_tables parse_quantity parse_unit",
     "cells.physiology": "Clamp Target burst_statistics card current_clamp current_step f_i_curve"

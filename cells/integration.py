@@ -191,12 +191,28 @@ class _Step:
         # sets have no order: sort, so that the generated code is the same in every process. What
         # follows from other gates (a calcium pool) comes after them.
         others = sorted(set(equations.diff_eq_names) - set(self.potentials))
-        self.others = sorted(others, key=lambda x: len(self._depending_on(x, others)))
+        self.others = self._in_order(others)
         # What no potential drives (a synaptic conductance) does not live at half steps: it jumps at
         # the spikes, on the grid. Potentials see its mean over the step, or they would miss half a
         # step of the charge of every synaptic event.
         self.free = {x for x in others if not any(self.depends(x, v) for v in self.potentials)}
         self.sources = self.free.union(*(self._depending_on(x, others) for x in others))
+
+    def _in_order(self, others: list[str]) -> list[str]:
+        """Return what is no potential, each after what it follows from."""
+        left = {x: self._depending_on(x, others) for x in others}
+        left = dict(sorted(left.items(), key=lambda item: len(item[1])))
+        found: list[str] = []
+        while left:
+            free = next((x for x, needs in left.items() if needs <= set(found)), None)
+            if free is None:
+                raise UnsupportedEquationsException(
+                    f"staggered: {' and '.join(map(repr, sorted(left)[:2]))} follow from each other"
+                    " and are no membrane potentials (volt)"
+                )
+            found.append(free)
+            del left[free]
+        return found
 
     def _depending_on(self, x: str, others) -> set[str]:
         return {y for y in others if y != x and self.depends(x, y)}
@@ -207,7 +223,10 @@ class _Step:
 
     def derivative(self, expression, x: str):
         """Total derivative by the chain rule through the sub-expressions."""
-        total = sympy.diff(expression, _symbol(x))
+        try:
+            total = sympy.diff(expression, _symbol(x))
+        except AttributeError:  # sympy knows none of what is true or not
+            total = sympy.Derivative(_symbol(x))
         for s in sorted(expression.free_symbols, key=str):
             if str(s) in self.subexpressions and self.depends(str(s), x):
                 inner = self.expressions[str(s)]
@@ -216,6 +235,10 @@ class _Step:
                 else:
                     slope = self.derivative(inner, x)
                 total += sympy.diff(expression, s) * slope
+        if total.has(sympy.Derivative, sympy.Subs):
+            raise UnsupportedEquationsException(
+                f"staggered: the derivative by '{x}' of {sympy_to_str(expression)} is not known"
+            )
         return total
 
     def _held(self, expression, moved):
@@ -351,7 +374,9 @@ def staggered(equations, variables=None, method_options=None) -> str:
     Raises
     ------
     UnsupportedEquationsException
-        For stochastic equations.
+        For stochastic equations; for more than two potentials, or any other variables, that follow
+        from each other; for a slope whose derivative by its own variable is not known (``int``,
+        ``clip`` or a function of the user's).
 
     Notes
     -----

@@ -21,7 +21,7 @@ from tests.bench import measure, table
 from tests.bench.context import Context
 from tests.bench.measure import machine
 
-PARTS = ("build", "circuit", "cells", "kinase", "scaling", "shares", "replicas")
+PARTS = ("build", "circuit", "cells", "cobahh", "kinase", "scaling", "shares", "replicas")
 
 
 def main(arguments: list[str] | None = None) -> int:
