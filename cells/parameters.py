@@ -131,9 +131,33 @@ def parse_quantity(text: str | float | int, like: Quantity | None = None) -> Qua
     else:
         quantity = Quantity(float(text))
     if like is not None and not have_same_dimensions(quantity, like):
-        want, got = get_dimensions(like), get_dimensions(quantity)
-        raise InputError(f"'{text}' has dimension {got}, expected {want}")
+        raise InputError(f"'{text}' {_is_of(quantity)}, expected {_such_as(like)}")
     return quantity
+
+
+# unit, what a quantity of its dimension is called, and one such
+_KINDS = (("V", "a potential", "-65 mV"), ("S", "a conductance", "30 nS"),
+          ("A", "a current", "30 pA"), ("s", "a time", "10 ms"), ("Hz", "a rate", "30 Hz"),
+          ("S/m**2", "a conductance density", "0.1 mS/cm**2"), ("m**2", "an area", "1e4 um**2"),
+          ("F/m**2", "a capacitance density", "1 uF/cm**2"), ("M", "a concentration", "50 nM"),
+          ("1", "a number", "0.5"))  # fmt: skip
+
+
+def _kind(quantity: Quantity) -> tuple[str, str]:
+    """Return what a quantity is called, and an example of one; "" for what has no name."""
+    found = [(name, example) for unit, name, example in _KINDS
+             if have_same_dimensions(quantity, parse_unit(unit))]  # fmt: skip
+    return found[0] if found else ("", "")
+
+
+def _is_of(quantity: Quantity) -> str:
+    name = _kind(quantity)[0] or get_dimensions(quantity)
+    return "has no unit" if name == "a number" else f"has the dimension of {name}"
+
+
+def _such_as(quantity: Quantity) -> str:
+    name, example = _kind(quantity)
+    return f"{name}, such as '{example}'" if name else f"dimension {get_dimensions(quantity)}"
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Accessor:
         ------
         AnalysisError
         """
-        return self._ds["rate"].isel(neuron=self.cells(population))
+        return schema.rate(self._ds).isel(neuron=self.cells(population))
 
     def phases(self) -> xr.Dataset:
         """Return the mean rate of each population in each phase.

@@ -70,6 +70,7 @@ __all__ = [
     "population_table",
     "populations_by_area",
     "projection_table",
+    "rate",
     "resolve",
     "runs",
     "segment",
@@ -551,6 +552,28 @@ def spikes_of(ds: xr.Dataset, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray
     index = place[ds["spike_neuron"].values.astype(int)]
     keep = index >= 0
     return ds["spike_time"].values[keep].astype(float), index[keep]
+
+
+def rate(ds: xr.Dataset, phase: str | None = None) -> xr.DataArray:
+    """Return the rates of cells by cycle and phase, or in one phase.
+
+    Parameters
+    ----------
+    ds : Dataset
+    phase : {"minus", "plus"}, optional
+
+    Raises
+    ------
+    AnalysisError
+        If the result was stored without rates, or for another phase.
+    """
+    if "rate" not in ds:
+        raise AnalysisError("no variable 'rate': this result was stored without rates")
+    if phase is None:
+        return ds["rate"]
+    if phase not in PHASES:
+        raise AnalysisError(f"no phase '{phase}'{nearest(str(phase), PHASES)}")
+    return ds["rate"].sel(phase=phase)
 
 
 def population_table(ds: xr.Dataset) -> list[dict]:

@@ -29,7 +29,7 @@ def drawn_from(document: Mapping, condition: str, seed: int) -> dict:
     """
     entries = document.get("condition") or []
     own = next((c for c in entries if c.get("name") == condition), {})
-    found = {"seed": int(seed), "condition": condition, "of condition": _some(own)}
+    found: dict = {"seed": int(seed), "condition": condition, "of condition": _some(own)}
     return json.loads(json.dumps(found | _some(document), default=str))
 
 

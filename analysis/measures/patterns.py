@@ -54,7 +54,12 @@ def pattern(ds: xr.Dataset, population: str, phase: str = "cycle") -> xr.DataArr
     cells, position = cells[position >= 0], position[position >= 0]
     if not cells.size:
         raise schema.AnalysisError(f"population '{population}' has no positions")
-    rate = ds["rate"].isel(neuron=cells).transpose("cycle", "phase", "neuron").values.astype(float)
+    rate = (
+        schema.rate(ds)
+        .isel(neuron=cells)
+        .transpose("cycle", "phase", "neuron")
+        .values.astype(float)
+    )
     if phase == "cycle":
         minus = (ds["plus_start"] - ds["cycle_start"]).values / schema.cycle_length(ds)
         weight = np.stack([minus, 1 - minus], axis=1)[:, :, None]

@@ -131,7 +131,7 @@ def phase_rates(ds: xr.Dataset) -> xr.Dataset:
         ``mean`` (population, phase), Hz, over cells and cycles; ``sd`` (population, phase), Hz,
         over cells.
     """
-    by_cell = ds["rate"].mean("cycle").transpose("phase", "neuron").values
+    by_cell = schema.rate(ds).mean("cycle").transpose("phase", "neuron").values
     names = schema.populations_by_area(ds)
     cells = [schema.cell_index(ds, name) for name in names]
     coords = {"population": names, "phase": list(schema.PHASES)}

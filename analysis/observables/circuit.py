@@ -264,7 +264,7 @@ def population_rate(ds, population, stat="mean", block=None):
 @observable("Hz")
 def phase_rate(ds, population, phase="plus", block=None):
     """Mean rate of a population in one phase; with ``block``, of that block of a learning run."""
-    rate = ds["rate"].isel(neuron=schema.cell_index(ds, population)).sel(phase=phase)
+    rate = schema.rate(ds, phase).isel(neuron=schema.cell_index(ds, population))
     if block is not None:
         rate = rate.isel(cycle=blocks.block_cycles(ds, block))
     return float(rate.mean())

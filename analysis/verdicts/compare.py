@@ -67,16 +67,21 @@ def compare(
     AnalysisError
         If a result has fewer than three seeds, or no such condition, or other populations.
     """
-    tables = []
+    tables, chosen = [], []
     for ds, wanted in ((a, condition), (b, other or condition)):
-        if ds.sizes.get("seed", 1) < LEAST_SEEDS:
-            raise schema.AnalysisError(
-                f"{ds.sizes.get('seed', 1)} seeds are too few to compare; at least {LEAST_SEEDS}"
-            )
         names = [str(c) for c in np.atleast_1d(ds["condition"])] if "condition" in ds else [None]
         name = wanted or names[0]
         if name not in names:
             raise schema.AnalysisError(f"no condition '{name}'{schema.nearest(name, names)}")
+        chosen.append((ds, name))
+    least = min(ds.sizes.get("seed", 1) for ds in (a, b))
+    if least < LEAST_SEEDS:
+        needed = _seeds_needed(len(list(_measures(a))))
+        raise schema.AnalysisError(
+            f"{least} seed{'s' if least > 1 else ''} cannot be compared: at least {LEAST_SEEDS},"
+            f" and {needed} for a difference to be told"
+        )
+    for ds, name in chosen:
         seeds = [int(s) for s in ds["seed"].values]
         runs = [schema.select(ds, seed, name) for seed in seeds]
         tables.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from cells.parameters import InputError, nearest
 from circuits.anatomy.folder import ROWS, anatomies
 from circuits.api.document import nested, plain, trains
 from circuits.api.rows import Rows
+from circuits.driver.courses import check_manipulations
+from circuits.driver.notes import notes_of
 from circuits.runfiles.catalogue import find_run, read_run, runs
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve_document
@@ -204,7 +207,10 @@ class Circuit:
             raise InputError(f"add {what}: it is the same in all conditions")
         into = document if in_condition is None else _condition(document, in_condition)
         into[list_] = [*into.get(list_, []), plain(row, f"add {what}")]
-        return Circuit(self.path, document)
+        found = Circuit(self.path, document)
+        if row.get("what") == "freeze":  # others may be off until a block or cycle is added
+            check_manipulations(found.resolved)
+        return found
 
     def feed(self, population: str, spikes: Any, cell: Any = None, *, source: str | None = None,
              in_condition: str | None = None) -> Circuit:  # fmt: skip
@@ -240,7 +246,10 @@ class Circuit:
         else:
             played = trains(spikes, cell, f"feed {population}")
         tables = {"populations": {population: {"spikes": played}}}
-        return self.set(in_condition=in_condition, **tables)
+        found = self.set(in_condition=in_condition, **tables)
+        for note in notes_of(found.resolved):
+            warnings.warn(note, stacklevel=2)
+        return found
 
     def record(self, target: str, what: str | Sequence[str], **row) -> Circuit:
         """Return a circuit of which something more is kept over time.
@@ -299,7 +308,10 @@ class Circuit:
             checked.one_of(block, blocks, f"{self.path.name}: show:", "block")
         table = {**_shown(plain(pictures, "show")), **keys}
         tables = {"stimulus": table} if block is None else {"blocks": {block: {"stimulus": table}}}
-        return self.set(in_condition=in_condition, **tables)
+        found = self.set(in_condition=in_condition, **tables)
+        for note in notes_of(found.resolved):
+            warnings.warn(note, stacklevel=2)
+        return found
 
     def _lines(self) -> list[tuple[str, str]]:
         """Return what there is to say, each with its heading."""
@@ -393,7 +405,11 @@ def load(name: Path | str, *, size: str | None = None, **tables) -> Circuit:
     InputError
         One line that names the file, the key and the nearest valid choice.
     """
+    if not isinstance(name, str | Path):
+        raise InputError(f"load: {name!r} is no name or path of a run file or an anatomy")
     if str(name) in anatomies() or Path(name).is_dir():
+        if str(name) not in anatomies() and not Path(name, "areas.toml").is_file():
+            raise InputError(f"load: folder '{name}' is no anatomy: it has no areas.toml")
         path = Path(name)
         anatomy = str(name) if str(name) in anatomies() else str(path.resolve())
         document: dict = {"name": path.resolve().name, "anatomy": anatomy}

@@ -71,7 +71,7 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v, f"{where} {k}") for k, v in value.items()}
+        return {str(k): plain(_listed(v), f"{where} {k}") for k, v in value.items()}
     if isinstance(value, np.ndarray):
         return Arrays.of(value, where)
     if isinstance(value, list | tuple) and any(isinstance(v, np.ndarray) for v in value):
@@ -79,6 +79,12 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, list | tuple | range):
         return [plain(v, where) for v in value]
     return value
+
+
+def _listed(value: Any) -> Any:
+    """Return numbers of cells and such as a list; what is shown has two dimensions at least."""
+    numbers = isinstance(value, np.ndarray) and not isinstance(value, Quantity)
+    return value.tolist() if numbers and value.ndim < 2 else value
 
 
 def trains(spikes: Any, cell: Any, where: str) -> Arrays:

@@ -10,6 +10,8 @@ from cells.parameters import InputError, nearest
 
 __all__ = ["Rows"]
 
+_UNITS = {"bias": "pA", "bias_sd": "pA", "noise_sd": "pA", "rate": "Hz", "steady": "Hz",
+          "weight": "nS", "delay": "ms", "delay_sd": "ms"}  # fmt: skip
 _ASIDE = ("name", "colour", "meaning", "basis", "mark")
 
 
@@ -45,7 +47,8 @@ class Rows(tuple):
     def _shown(self) -> pd.DataFrame:
         frame = self.frame()
         nested = [key for key in frame if frame[key].map(_is_nested).any()]
-        return frame.drop(columns=[key for key in {*_ASIDE, *nested} if key in frame])
+        frame = frame.drop(columns=[key for key in {*_ASIDE, *nested} if key in frame])
+        return frame.rename(columns={key: f"{key} ({unit})" for key, unit in _UNITS.items()})
 
     def __repr__(self) -> str:
         return self._shown().to_string() if self else "none"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
+from cells.parameters import InputError
 from circuits.api.circuit import Circuit
 from circuits.driver.progress import Progress
 from circuits.driver.run import check_jobs, execute, folder_of
@@ -72,13 +75,23 @@ def run(
     """
     choices: dict[str, Any] = {"size": size, "device": device, "seeds": seeds, "cycles": cycles,
                "conditions": conditions, "replicas": replicas}  # fmt: skip
-    if isinstance(circuit, Circuit):
-        resolved = circuit.resolve(**choices)
-    else:
-        resolved = resolve(circuit, **choices)
-    check_jobs(jobs)
-    with Progress(None if progress else io.StringIO()) as shown:
-        folder = None if out is None else folder_of(resolved, out)
-        found = execute(resolved, folder, jobs=jobs, replace=replace, progress=shown)
+    try:
+        if isinstance(circuit, Circuit):
+            resolved = circuit.resolve(**choices)
+        else:
+            resolved = resolve(circuit, **choices)
+        check_jobs(jobs)
+        with Progress(None if progress else io.StringIO()) as shown:
+            folder = None if out is None else folder_of(resolved, out)
+            found = execute(resolved, folder, jobs=jobs, replace=replace, progress=shown)
+    except InputError as error:
+        raise InputError(_of_python(str(error))) from None
     assert found is not None  # only with build_only there is none
+    if not progress and "notes" in found.attrs:
+        warnings.warn(found.attrs["notes"], stacklevel=2)
     return found
+
+
+def _of_python(message: str) -> str:
+    """Return a message of the command without its dashes."""
+    return re.sub(r"--([a-z])", r"\1", re.sub("--(replace|fresh)", r"\1=True", message))

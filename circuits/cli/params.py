@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from cells.currents import CURRENTS
 from cells.parameters import MARKS, InputError, load_tables
 from circuits.anatomy.folder import DEFAULT, Tables, find_anatomy, read_tables
 from circuits.anatomy.tables import load_circuit, population_rows, projection_rows
@@ -123,11 +124,25 @@ def _chosen(rows: list[Row], names: Sequence[str]) -> list[Row]:
     found: set[Row] = set()
     for name in names:
         mine = {row for row in rows if any(fnmatchcase(one, name) for one in _called(row))}
+        mine = mine or _of_current(rows, name)
         if not mine:
             known = {one for row in rows for one in _called(row)}
             raise InputError(f"params: no parameter '{name}'{_close(name, known)}")
         found |= mine
     return [row for row in rows if row in found]
+
+
+def _of_current(rows: list[Row], name: str) -> set[Row]:
+    """Return the parameters of a membrane current, such as I_T, in every cell class that has it."""
+    symbols = {one.name.removesuffix("_relay"): one for one in CURRENTS.values()}
+    if name not in symbols:
+        return set()
+    names = [p for p, _ in symbols[name].parameters]
+    own = {p.format(s=suffix) for p in names for suffix in ("", "_d")}
+    # its conductance comes first; a class without it has not the current
+    first = {names[0].format(s=suffix) for suffix in ("", "_d")}
+    classes = {(row.table, row.object) for row in rows if row.parameter in first}
+    return {row for row in rows if (row.table, row.object) in classes and row.parameter in own}
 
 
 def _close(name: str, known: set[str]) -> str:
@@ -151,7 +166,8 @@ def write_parameters(
     stream : file
     form : {"md", "csv"}
     names : sequence of str
-        Only these: a parameter, ``OBJECT.PARAMETER``, an object or a table, or a pattern of one.
+        Only these: a parameter, ``OBJECT.PARAMETER``, an object or a table, or a pattern of one; or
+        a membrane current, for the parameters of it.
     anatomy : path or str
         As `parameters` takes it.
     """

@@ -11,7 +11,7 @@ from cells.parameters import InputError
 from circuits.driver.inputs import drawn
 from circuits.driver.progress import Progress, duration_text
 from circuits.engine.devices import DEVICES
-from circuits.engine.machine import is_complete, program_folder
+from circuits.engine.machine import is_complete, program_folder, sign
 from circuits.engine.plan import Plan, replicated
 from circuits.engine.replicas import packed
 from circuits.runfiles.model import Condition, Cycle, Run
@@ -88,6 +88,7 @@ def build_all(run: Run, progress: Progress) -> list[Path]:
         home = program_folder(digest)
         if DEVICES[run.device].cached and is_complete(home):
             folders.append(home)
+            sign(home, run.name)
             continue
         which = f" {k} of {len(programs)}" if len(programs) > 1 else ""
         progress.begin(f"{run.name}: compiling program{which} (once)")
@@ -96,6 +97,7 @@ def build_all(run: Run, progress: Progress) -> list[Path]:
         folders.append(
             DEVICES[run.device].build(plan, arrays, progress=lambda fraction, elapsed: None)
         )
+        sign(folders[-1], run.name)
         took = time.perf_counter() - start
         if took > 2:
             progress.note(f"{run.name}: compiled program{which} in {duration_text(took)}")

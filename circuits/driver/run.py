@@ -24,6 +24,7 @@ from circuits.driver.courses import check_manipulations
 from circuits.driver.dataset import population_rows, projection_rows, stamped
 from circuits.driver.inputs import check_weights
 from circuits.driver.needs import check_memory, needs_text
+from circuits.driver.notes import notes_of
 from circuits.driver.programs import build_all, check_compiler
 from circuits.driver.progress import Progress
 from circuits.driver.report import check_criteria, judge_folder
@@ -169,12 +170,14 @@ def execute(
         As of `run_file`.
     """
     check_run(run, jobs)
-    progress = progress or Progress()
+    progress, notes = progress or Progress(), notes_of(run)
+    for note in notes:
+        progress.note(f"{run.name}: {note}")
     if folder is None:
         if run.experiment == "circuit" and not DEVICES[run.device].is_here():
             raise InputError(f"{run.file}: device '{run.device}' is not here; pulvinar doctor says"
                              " what is missing")  # fmt: skip
-        return simulated(run, jobs, progress, None)[0]
+        return _noted(simulated(run, jobs, progress, None)[0], notes)
     if (earlier := store.check_replaced(folder, _identity(run), replace)) is not None:
         progress.note(f"{run.name}: replaces the run of {earlier} in {folder}")
     begun = {
@@ -182,6 +185,7 @@ def execute(
         **provenance.commit(),
         "versions": provenance.versions(),
         **({"command": command} if command else {}),
+        **({"notes": notes} if notes else {}),
     }
     with store.reserved(folder):
         if build_only:
@@ -208,6 +212,7 @@ def _kept(run: Run, folder: Path, jobs, fresh: bool, progress: Progress, begun: 
                 " (--fresh starts anew)"
             )
         ds, info = simulated(run, jobs, progress, kept if mine else None)
+        ds = _noted(ds, begun.get("notes", ()))
         info["wall_s"]["total"] = round(time.perf_counter() - clock, 2)
         described = _describe(run, begun | info)
         with store.new_folder(folder) as partial:
@@ -215,6 +220,10 @@ def _kept(run: Run, folder: Path, jobs, fresh: bool, progress: Progress, begun: 
             store.write_json(partial / "run.json", described)
             store.write_arrays(partial, run.document)
     return ds, described
+
+
+def _noted(ds: xr.Dataset, notes: Iterable[str]) -> xr.Dataset:
+    return ds.assign_attrs(notes="; ".join(notes)) if notes else ds
 
 
 def _command(path: Path | str, *, settings: Iterable[str], **options) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 from cells.parameters import InputError
 
 __all__ = [
+    "SIGNED",
     "cache_folder",
     "compiler_version",
     "cores",
@@ -21,7 +23,12 @@ __all__ = [
     "plain_messages",
     "program_folder",
     "put_in_place",
+    "sign",
+    "signed",
 ]
+
+#: Names of the runs that use a program; to look at it is no use.
+SIGNED = "runs.txt"
 
 
 def cores() -> int:
@@ -102,6 +109,22 @@ def is_complete(program: Path, compiled: bool = True) -> bool:
     if compiled and main.stat().st_size != description.get("size", main.stat().st_size):
         return False  # cut short, by a full disk or a copy
     return all(part.is_file() for part in parts)
+
+
+def sign(program: Path, run: str) -> None:
+    """Note in a program's folder the name of a run that uses it, for `pulvinar cache`."""
+    with contextlib.suppress(OSError):
+        if run not in signed(program):
+            with (program / SIGNED).open("a", encoding="utf-8") as file:
+                file.write(f"{run}\n")
+
+
+def signed(program: Path) -> list[str]:
+    """Return the names of runs that use a program, as far as they are known."""
+    try:
+        return (program / SIGNED).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
 
 
 def new_sibling(path: Path) -> Path:

@@ -79,7 +79,11 @@ class Record:
                 raise InputError(f"target: '{inputs[0]}' is an input: it has no membrane")
             found = [name for name in found if name not in inputs]
             if self.summed:
+                cells = found
                 found = [name for name in found if spec.population(name).excitatory]
+                if cells and not found:
+                    raise InputError(f"target: '{self.target}' has no excitatory cells, whose"
+                                     " currents the LFP proxy sums")  # fmt: skip
         if not found:
             raise InputError(f"target: unknown '{self.target}'{nearest(self.target, known)}")
         return tuple(found)

@@ -31,7 +31,7 @@ def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[
     seen = set()
     for k, entry in enumerate(entries, 1):
         here = f"{where} {k}"
-        checked.keys(entry, CRITERION, here)
+        _check_keys(entry, here)
         for key in ("id", "claim", "observable"):
             if not isinstance(entry.get(key), str) or not entry[key]:
                 raise InputError(f"{here}: no key '{key}'")
@@ -58,6 +58,19 @@ def criteria_of(entries, where: str, conditions: Sequence[str] | None) -> tuple[
                         f"{here}: unknown condition '{name}'{nearest(name, conditions)}"
                     )
     return tuple(entries)
+
+
+def _check_keys(entry, here: str) -> None:
+    """Check the keys; of one that is unknown say where an argument of the observable stands."""
+    try:
+        checked.keys(entry, CRITERION, here)
+    except InputError as error:
+        unknown = [key for key in entry if key not in CRITERION] if entry else ()
+        if not unknown or not isinstance(entry, Mapping):
+            raise
+        raise InputError(
+            f"{error} (an argument of the observable stands in args = {{ {unknown[0]} = ... }})"
+        ) from None
 
 
 def _check_comparison(entry: Mapping, bounded: bool, here: str) -> None:

@@ -116,3 +116,12 @@ def test_observables_are_drawn_by_condition(many):
 @pytest.mark.parametrize("name", ["learning", "patterns", "weights"])
 def test_what_was_learned_is_drawn(lesioned, name, tmp_path):
     getattr(lesioned.pulvinar.plot, name)().savefig(tmp_path / "figure.png", dpi=20)
+
+
+def test_a_result_without_rates_and_a_phase_that_is_none_are_told(many):
+    bare = many.drop_vars("rate")
+    for ask in (bare.pulvinar.phases, bare.pulvinar.rates):
+        with pytest.raises(AnalysisError, match="stored without rates"):
+            ask()
+    with pytest.raises(AnalysisError, match="no phase 'mid'; did you mean 'minus'"):
+        many.pulvinar.observable("phase_rate", population="TRC", phase="mid")

@@ -1,10 +1,13 @@
 """A circuit in the hand: what is set is what is run, and a mistake is told as of a run file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from brian2 import Hz, ms, mV, nS, pA
+from brian2 import Hz, ms, mV, nS, pA, second
 
 import circuits
+from circuits.driver.notes import notes_of
 from circuits.runfiles.catalogue import read_run, runs
 from circuits.runfiles.resolve import resolve
 
@@ -123,6 +126,19 @@ def test_rows_are_tables(circuit):
                          indegree=3, weight=3 * nS), "input"),
         (lambda c: c.add("criterion", id="x", claim="y", observable="z"), "min"),
         (lambda c: circuits.load("first_lihgt"), "'first_light'"),
+        (lambda c: circuits.load(None), "load: None is no name"),
+        (lambda c: circuits.load(Path(__file__).parent), "is no anatomy: it has no areas.toml"),
+        (lambda c: c.set("projections.V1.L5IB->TRC.weight", 300), "no unit, expected a conductance"
+         ", such as '30 nS'"),
+        (lambda c: c.set("populations.TRC.bias", 3 * mV), "of a potential, expected a current"),
+        (lambda c: c.show(np.eye(5)), "'baseline': .* window needs 43 px, 'array' has"),
+        (lambda c: c.add("manipulation", what="freeze", target="V2.L6CT->TRC"), "never on while"),
+        (lambda c: c.record("TRN", "LFP"), "'TRN' has no excitatory cells"),
+        (lambda c: c.add("criterion", id="x", claim="y", observable="population_rate",
+                         population="TRC", min=1), r"stands in args = \{ population = ... \}"),
+        (lambda c: circuits.run(c, cycles=0), "^cycles: 0 is below 1"),
+        (lambda c: circuits.run(c, jobs=0), "^jobs 0 is below 1"),
+        (lambda c: c.feed("LGN", [99] * second, [0]), "all 1 come after the end of the run"),
         (lambda c: circuits.load("v1_v2_pulvina"), "'v1_v2_pulvinar'"),
         (lambda c: circuits.load("first_light", size="tony"), "'tiny'"),
         (lambda c: circuits.run(c, seeds=[-1]), "-1"),
@@ -164,3 +180,26 @@ def test_what_is_shown_may_be_a_name_or_a_file(circuit, tmp_path):
         circuits.load("predictive_learning").set(condition=[], criteria=[]).show(
             "coins", block="tset"
         )
+
+
+def test_what_comes_late_or_is_flat_is_said(circuit):
+    with pytest.warns(UserWarning, match="1 of 2 spikes that 'LGN' is to play come after the end"):
+        fed = circuit.feed("LGN", [0.1, 99] * second, [0, 1])
+    assert notes_of(fed.resolved) == [
+        "1 of 2 spikes that 'LGN' is to play come after the end of the run at 11 s"
+    ]
+    with pytest.warns(UserWarning, match="'array' is of one grey: no cell sees anything of it"):
+        circuit.show(np.ones((40, 200)))
+
+
+def test_cells_may_be_an_array(circuit):
+    chosen = circuit.record("TRC", "V", cells=np.array([0, 21]))
+    assert chosen.conditions[0].records[-1].chosen == (0, 21)
+    silent = circuit.add("manipulation", what="silence", target="TRC", cells=np.arange(3))
+    assert silent.manipulations[0]["cells"] == [0, 1, 2]
+
+
+def test_numbers_are_printed_with_their_units(circuit):
+    assert "weight (nS)" in str(circuit.projections) and "delay (ms)" in str(circuit.projections)
+    assert "bias (pA)" in circuit.populations._repr_html_()
+    assert "weight" in circuit.projections.frame()

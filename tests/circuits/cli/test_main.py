@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +18,7 @@ from circuits.anatomy.folder import DEFAULT, find_anatomy
 from circuits.cli import main
 from circuits.cli.params import FIELDS, parameters
 from circuits.driver.progress import Progress, duration_text
+from circuits.engine import machine
 from circuits.runfiles import catalogue, provenance
 
 ROOT = Path(__file__).parents[3]
@@ -269,10 +271,31 @@ def test_the_cache_is_told_and_what_is_old_is_deleted(tmp_path, monkeypatch, cap
         folder.mkdir(parents=True)
         (folder / "main").write_bytes(b"0" * 2_000_000)
         when = time.time() - 86400 * age
-        os.utime(folder / "main", (when, when))
+        machine.sign(folder, f"run_{name}")
+        machine.sign(folder, f"run_{name}")
+        for path in folder.iterdir():
+            os.utime(path, (when, when))
+    assert machine.signed(tmp_path / "programs" / "old") == ["run_old"]
+    for k in range(20):
+        (tmp_path / "programs" / f"unsigned{k}").mkdir()
     assert main.main(["cache"]) == 0
     text = capsys.readouterr().out
-    assert "2 compiled programs, 4.0 MB" in text and "old    2.0 MB  used 40 days ago" in text
+    assert "22 compiled programs, 4.0 MB" in text
+    assert "1     2.0 MB  used 40 days ago  run_old" in text
+    assert "20     0.0 MB  used 0 days ago  (of runs not known)" in text
+    for k in range(20):
+        machine.sign(tmp_path / "programs" / f"unsigned{k}", f"run_{k}")
+    assert main.main(["cache"]) == 0
+    text = capsys.readouterr().out
+    assert "others" in text and text.count("\n") == 15
+    assert main.main(["cache", "--clear", "--older", "30"]) == 0
+    capsys.readouterr()
+    for k in range(20):
+        shutil.rmtree(tmp_path / "programs" / f"unsigned{k}")
+    old = tmp_path / "programs" / "old"
+    old.mkdir()
+    (old / "main").write_bytes(b"0" * 2_000_000)
+    os.utime(old / "main", (when, when))
     assert main.main(["cache", "--clear", "--older", "30"]) == 0
     assert "1 compiled programs, 2.0 MB\n    deleted; 1 are left" in capsys.readouterr().out
     assert [p.name for p in (tmp_path / "programs").iterdir()] == ["new"]
