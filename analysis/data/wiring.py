@@ -28,9 +28,10 @@ def drawn_from(document: Mapping, condition: str, seed: int) -> dict:
         As JSON gives it back: ``seed``, ``condition``, and of the file what is not empty.
     """
     entries = document.get("condition") or []
-    own = next((c for c in entries if c.get("name") == condition), {})
+    own: dict = next((c for c in entries if c.get("name") == condition), {})
     found: dict = {"seed": int(seed), "condition": condition, "of condition": _some(own)}
-    return json.loads(json.dumps(found | _some(document), default=str))
+    plain: dict = json.loads(json.dumps(found | _some(document), default=str))
+    return plain
 
 
 def _some(table: Mapping) -> dict:

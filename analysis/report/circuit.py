@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from analysis.figures import circuit, diagram
 from analysis.figures.recordings import recordings_figure
 from analysis.measures import context, patterns, spectra, theta
 
-__all__ = ["Section", "circuit_sections"]
+__all__ = ["Section", "circuit_sections", "phase_rate_table"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,27 @@ def _phase_rates(ds):
     colours = circuit.population_colours(ds)
     circuit.plot_phase_rates(theta.phase_rates(ds), colours, figure.add_subplot())
     return figure
+
+
+def phase_rate_table(runs: Mapping[str, xr.Dataset]) -> tuple[list[str], list[list[str]]]:
+    """Return the rates of populations in each phase, Hz, of runs by what their columns are called.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+        Mean and standard deviation over cells.
+    """
+    columns: list[str] = ["population"]
+    rows: dict[str, list[str]] = {}
+    for name, ds in runs.items():
+        rates = theta.phase_rates(ds)
+        columns += [f"{name} {phase}, Hz".strip() for phase in rates["phase"].values]
+        for k, population in enumerate(rates["population"].values):
+            pairs = zip(rates["mean"].values[k], rates["sd"].values[k], strict=True)
+            told = [f"{mean:.3g} ± {sd:.2g}" for mean, sd in pairs]
+            rows.setdefault(str(population), [str(population)]).extend(told)
+    return columns, list(rows.values())
 
 
 def _burst_phases(ds):
@@ -167,6 +188,7 @@ class _Plan:
     variables: tuple[str, ...] = ()
     populations: tuple[str, ...] = ()  # roles; with some, it is about a loop
     attributes: tuple[str, ...] = ()
+    table: Callable[[xr.Dataset], tuple[list[str], list[list[str]]]] | None = None
 
 
 _PLANS = (
@@ -188,6 +210,7 @@ _PLANS = (
         "Mean over cells and cycles; whiskers: standard deviation over cells.",
         _phase_rates,
         variables=("rate",),
+        table=lambda ds: phase_rate_table({"": ds}),
     ),
     _Plan(
         "When drivers burst",
@@ -307,7 +330,7 @@ def _section(plan, title, ds):
         return Section(title, f"Not drawn: no {', no '.join(lacking)}.")
     try:
         with circuit.style():
-            return Section(title, plan.caption, plan.draw(ds))
+            return Section(title, plan.caption, plan.draw(ds), plan.table and plan.table(ds))
     except schema.AnalysisError as error:
         return Section(title, f"Not drawn: {error}.")
     except Exception as error:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis.data import schema
 from analysis.figures import circuit
 from analysis.measures import theta
-from analysis.report.circuit import Section
+from analysis.report.circuit import Section, phase_rate_table
 
 __all__ = ["MOST", "side_by_side"]
 
@@ -38,6 +38,7 @@ def side_by_side(runs: Mapping[str, xr.Dataset]) -> list[Section]:
                 "Rates by population, phase and condition",
                 "Mean over cells and cycles; whiskers: standard deviation over cells.",
                 _rates(runs),
+                phase_rate_table(runs),
             ),
         ]
 

@@ -10,6 +10,7 @@ from analysis.data import schema
 from analysis.data.recordings import recording
 from analysis.figures import circuit as figures
 from analysis.figures import diagram, recordings
+from analysis.measures.theta import phase_rates
 from analysis.report import page as pages
 from analysis.report import vector
 from analysis.report.circuit import Section, circuit_sections
@@ -323,3 +324,14 @@ def test_a_figure_as_svg_keeps_its_words_and_its_points():
     small, _ = vector.inline(figure, "", "f1-", limit=10_000)
     assert "p = 0.00837" in small and "data:image/png" in small and len(small) < len(text) / 3
     assert vector.dark("ffffff") == "#171717" and vector.dark("000000") == "#ebebeb"
+
+
+def test_rates_by_phase_are_a_table_too(circuit):
+    (section,) = [s for s in circuit_sections(circuit) if s.title.startswith("Rates by pop")]
+    columns, rows = section.table
+    assert columns == ["population", "minus, Hz", "plus, Hz"]
+    means = phase_rates(circuit)["mean"]
+    for name, *cells in rows:
+        assert [float(c.partition(" ")[0]) for c in cells] == pytest.approx(
+            means.sel(population=name).values.tolist(), rel=0.006
+        )
