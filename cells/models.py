@@ -66,10 +66,14 @@ class CellModel:
     name : str
     compartments : tuple of Compartment
         One, or a soma and a dendrite joined by ``g_c``.
+    parts : int
+        In which a circuit does the steps of a spike again, at least (`upstroke`): in a burst every
+        spike starts from what the last one left.
     """
 
     name: str
     compartments: tuple[Compartment, ...]
+    parts: int = 1
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
@@ -143,7 +147,7 @@ MODELS = {
     model.name: model
     for model in (
         CellModel("cortical", (_soma("I_leak", "I_Na", "I_Kd", "I_M"),)),
-        CellModel("lts", (_soma("I_leak", "I_Na", "I_Kd", "I_M", "I_T"),)),
+        CellModel("lts", (_soma("I_leak", "I_Na", "I_Kd", "I_M", "I_T", "I_h"),)),
         CellModel(
             "intrinsic_burster",
             (
@@ -151,11 +155,9 @@ MODELS = {
                 _soma("I_leak", "I_Ca", "calcium", "I_SK", "I_h", "I_M",
                       name="apical", v="v_d", suffix="_d"),
             ),
+            parts=4,
         ),
-        CellModel("relay", (_soma("I_leak", "I_KL", "I_Na", "I_Kd", "I_T", "I_h_relay"),)),
-        CellModel("adapting_relay", (
-            _soma("I_leak", "I_KL", "I_Na", "I_Kd", "I_T", "I_h_relay", "I_M"),)),
-        CellModel("lts_sag", (_soma("I_leak", "I_Na", "I_Kd", "I_M", "I_T", "I_h"),)),
+        CellModel("relay", (_soma("I_leak", "I_KL", "I_Na", "I_Kd", "I_T", "I_h_relay", "I_M"),)),
         CellModel("reticular", (_soma("I_leak", "I_Na", "I_Kd", "I_Ts"),)),
     )
 }  # fmt: skip
@@ -268,8 +270,7 @@ def add_classes(path: Path | str) -> tuple[str, ...]:
     return tuple(found)
 
 
-# what the variants are of comes first
-for _path in sorted(TABLES.glob("*.toml"), key=lambda path: (path.stem == "slice", path)):
+for _path in sorted(TABLES.glob("*.toml")):
     add_classes(_path)
 
 

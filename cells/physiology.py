@@ -753,8 +753,7 @@ class Target:
     mark : {"V", "M", "R", "D", "F"}
         Provenance, see `cells.parameters.MARKS`.
     mismatch : str
-        Why the model misses it; empty if it does not. In the table a text, or of each class of the
-        kind (the class itself and its variants) its own.
+        Why the model misses it; empty if it does not.
     """
 
     quantity: str
@@ -787,9 +786,6 @@ def _published() -> dict[str, tuple[dict, ...]]:
             if row["mark"] not in MARKS:
                 raise InputError(f"{where}: unknown mark '{row['mark']}'")
             parse_unit(row["unit"])
-            if isinstance(why := row.get("mismatch"), dict):
-                for key in set(why) - {n for n, c in CELL_CLASSES.items() if c.kind == name}:
-                    raise InputError(f"{where} mismatch: no class of that kind '{key}'")
         table[name] = tuple(rows)
     return table
 
@@ -802,13 +798,7 @@ def targets(name: str) -> tuple[Target, ...]:
     kind = CELL_CLASSES[name].kind if name in CELL_CLASSES else name
     if kind not in _published():
         raise InputError(f"no published values of '{name}'{nearest(name, _published())}")
-    rows = []
-    for row in _published()[kind]:
-        why = row.get("mismatch", "")
-        rows.append(
-            Target(**{**row, "mismatch": why.get(name, "") if isinstance(why, dict) else why})
-        )
-    return tuple(rows)
+    return tuple(Target(**row) for row in _published()[kind])
 
 
 _START, _STEP, _TAIL = 0.1, 0.8, 0.2  # s

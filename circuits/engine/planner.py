@@ -178,8 +178,9 @@ def _group_plan(
     if method == "staggered":
         equations += [f"{c.decay} : 1 (constant)" for c in conductances if c.decay not in same]
     again = None
-    if method == "staggered" and upstroke > 1:
-        again = model.upstroke(upstroke)
+    steps = max(upstroke, model.parts)
+    if method == "staggered" and steps > 1:
+        again = model.upstroke(steps)
         equations.append(again.variables)
         level = _fixed(multiplied(again.level, varying), name, same)
         again = replace(again, level=level)

@@ -103,13 +103,13 @@ MISTAKES = {
         "[populations]\nTHETA = { rate = '3 kHz' }\n", (), ("'THETA' rate", "1000 Hz"),
     ),
     "unknown class of cells": (
-        "[populations]\nTRC = { cell = 'TRC_slices' }\n", (), ("'TRC' cell", "'TRC_slice'"),
+        "[populations]\nTRC = { cell = 'TRCs' }\n", (), ("'TRC' cell", "'TRC'"),
     ),
     "cells of an input": (
         "[populations]\nTHETA = { cell = 'TRC' }\n", (), ("[populations]", "'THETA' is an input"),
     ),
     "cells that inhibit": (
-        "[populations]\nTRC = { cell = 'PV_slice' }\n", (), ("'TRC' excites", "'PV_slice'"),
+        "[populations]\nTRC = { cell = 'PV' }\n", (), ("'TRC' excites", "'PV'"),
     ),
     "delay of an hour": (
         "[projections]\n'V1.L5IB->TRC' = { delay = '3600 s' }\n",

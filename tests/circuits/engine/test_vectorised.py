@@ -50,11 +50,9 @@ def scalar_loops(folder, names) -> list[str]:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        ("predictive_learning", "tiny"), ("predictive_learning", "column"), ("slice_cells", "tiny"),
-    ],
+    params=[("predictive_learning", "tiny"), ("predictive_learning", "column")],
     ids=" ".join,
-)  # fmt: skip
+)
 def generated(request, tmp_path_factory):
     """Return the folder of a learning circuit's C++ with its header compiled, and its models."""
     name, size = request.param
@@ -83,7 +81,7 @@ def test_loops_over_cells_are_vectorised(generated, kind):
     files = sorted((folder / "code_objects").glob(f"*_{kind}*.cpp"))
     # inputs look their rates up in a table, on a slow clock: about 2 % of the time; so does the
     # gate of the relay cells, behind a time that is seldom right
-    apart = re.compile("after_run|inputs|(adapting_)?relay_learn")
+    apart = re.compile("after_run|inputs|relay_learn")
     names = [file.stem for file in files if not apart.match(file.stem)]
     of = {re.sub(r"_(spike|upstroke)$", "", name.split(f"_{kind}")[0]) for name in names}
     assert of == models
@@ -103,11 +101,11 @@ def test_with_threads_each_loop_has_one_pragma(tmp_path):
 
 
 def test_every_model_is_looked_at():
-    looked_at = set()
-    for name in ("predictive_learning", "slice_cells"):
-        (condition,) = resolve(name, size="tiny", conditions=["learning"], cycles=2).conditions
-        cells = {p.cell for p in condition.spec.populations if not p.is_input}
-        looked_at |= {cell_class(cell).model.name for cell in cells}
+    (condition,) = resolve(
+        "predictive_learning", size="tiny", conditions=["learning"], cycles=2
+    ).conditions
+    cells = {p.cell for p in condition.spec.populations if not p.is_input}
+    looked_at = {cell_class(cell).model.name for cell in cells}
     assert looked_at == {c.model.name for c in CELL_CLASSES.values()}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cells import models
 from cells.checked import parse_seeds
 from cells.parameters import InputError
 from circuits.anatomy.tables import load_circuit
@@ -92,18 +93,25 @@ cells.TRC = { g_KL = "3e-5 S/cm**2" }
     assert all(weight(a, name) == weight(b, name) for name in same)
 
 
-def test_a_variant_of_a_class_keeps_its_receptors_and_its_place(write):
+def test_a_variant_of_a_class_keeps_its_receptors_and_its_place(write, tmp_path, monkeypatch):
     """A run file may name it; what reads the result finds the class."""
-    run = resolve(write('[populations]\n"*.L5IB" = { cell = "L5IB_slice", bias = "5 pA" }\n'))
+    table = (models.TABLES / "l5ib.toml").read_text(encoding="utf-8").replace("[L5IB]", "[Mine]")
+    table = table.replace("class = {", 'class = { variant_of = "L5IB",')
+    (tmp_path / "mine.toml").write_text(
+        table.replace("tau_Ca = { value = ", "tau_Ca = { value = 1")
+    )
+    for name, mine in models._classes_of(tmp_path / "mine.toml").items():
+        monkeypatch.setitem(models.CELL_CLASSES, name, mine)
+    run = resolve(write('[populations]\n"*.L5IB" = { cell = "Mine", bias = "5 pA" }\n'))
     spec, usual = run.conditions[0].spec, load_circuit("tiny")
-    assert spec.population("V2.L5IB").cell == "L5IB_slice"
+    assert spec.population("V2.L5IB").cell == "Mine"
     assert spec.population("V2.L5IB").kind == "L5IB" and spec.readouts == usual.readouts
     conductances = run.conditions[0].plan.group("intrinsic_burster").conductances
     new, old = (
         cell_parameters(one, one.population("V1.L5IB"), conductances, 0.1) for one in (spec, usual)
     )
     assert new["tau_GABA_A"] == old["tau_GABA_A"] == pytest.approx(12e-3)
-    assert new["tau_Ca"] < old["tau_Ca"]
+    assert new["tau_Ca"] == pytest.approx(old["tau_Ca"] + 0.1)
 
 
 def test_lesions_contrast_scale_and_seeds_keep_the_program(write):
