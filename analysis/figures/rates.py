@@ -18,9 +18,11 @@ __all__ = [
     "plot_by_depth",
     "plot_dots",
     "plot_figure1",
+    "plot_pictures",
     "prediction_sections",
     "readout_sections",
     "recall_sections",
+    "sampling_sections",
     "training_sections",
     "training_table",
 ]
@@ -420,6 +422,48 @@ def recall_sections(ds: xr.Dataset) -> list[tuple]:
     ]  # fmt: skip
 
 
+def plot_pictures(pictures: xr.DataArray, axes, label: str) -> None:
+    """Draw square pictures beside each other, dark where they are high.
+
+    Parameters
+    ----------
+    pictures : DataArray (class, pixel)
+    axes : sequence of Axes
+        One for each.
+    label : str
+    """
+    side = round(np.sqrt(pictures.sizes["pixel"]))
+    for ax, one in zip(axes, pictures.transpose("class", "pixel").values, strict=True):
+        ax.imshow(one.reshape(side, side), cmap="Greys", vmin=0, vmax=1)
+        ax.set_xticks([])
+        ax.set_yticks([])
+    axes[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7)
+
+
+def sampling_sections(ds: xr.Dataset) -> list[tuple]:
+    """Sections of kind ``sampling``."""
+    names, first = ds["condition"].values, ds.isel(condition=0, seed=0)["picture"]
+    rows = {str(c): ds["picture"].isel(seed=0).sel(condition=c, source="network") for c in names}
+    rows |= {str(s): first.sel(source=s) for s in ds["source"].values if s != "network"}
+    with style():
+        figure = Figure(figsize=(8, 0.62 * len(rows)), layout="constrained")
+        axes = figure.subplots(len(rows), first.sizes["class"], squeeze=False)
+        for line, (name, pictures) in zip(axes, rows.items(), strict=True):
+            plot_pictures(pictures, line, name)
+    measures = ("drawn_class", "drawn_spread", "drawn_told")
+    sources = {str(c): ds.sel(condition=c, source="network") for c in names}
+    sources |= {str(s): ds.isel(condition=0).sel(source=s) for s in ds["source"].values
+                if s != "network"}  # fmt: skip
+    table = [[name, *(_mean_sd(one[m]) for m in measures)] for name, one in sources.items()]
+    columns = ["pictures", "taken for the class told", "variance over that of unseen digits",
+               "told from unseen digits"]  # fmt: skip
+    return [
+        ("What is drawn", "A picture of each class, first seed.", figure, None),
+        ("Drawn pictures against unseen digits", "Means ± s.d. over seeds.", None,
+         (columns, table)),
+    ]  # fmt: skip
+
+
 #: Functions that draw the sections of each kind.
 BY_KIND = {
     "alignment": alignment_sections,
@@ -429,5 +473,6 @@ BY_KIND = {
     "prediction": prediction_sections,
     "readout": readout_sections,
     "recall": recall_sections,
+    "sampling": sampling_sections,
     "training": training_sections,
 }

@@ -168,3 +168,22 @@ def recall_gain(ds, over="mean"):
 def picture_separation(ds, other, by="energy"):
     """Area under the curve by which other pictures are told from unseen digits."""
     return float(ds["separation"].sel(other=other, by=by))
+
+
+@observable("1", "rate")
+def drawn_class(ds, source="network"):
+    """Share of the drawn pictures that a classifier takes for the class that was told."""
+    return float(ds["drawn_class"].sel(source=source))
+
+
+@observable("1", "rate")
+def drawn_spread(ds, source="network"):
+    """Variance of drawn pictures within a class over that of unseen ones."""
+    return float(ds["drawn_spread"].sel(source=source))
+
+
+@observable("1", "rate")
+def drawn_told(ds, source="network", less=None):
+    """Share of pictures whose nearest neighbour tells drawn from unseen ones; .5 is chance."""
+    told = ds["drawn_told"]
+    return float(told.sel(source=source)) - (float(told.sel(source=less)) if less else 0.0)

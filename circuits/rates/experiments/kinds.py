@@ -15,6 +15,7 @@ from circuits.rates.experiments import (
     prediction,
     readout,
     recall,
+    sampling,
     training,
 )
 
@@ -64,6 +65,7 @@ KINDS = MappingProxyType(
             Kind("prediction", prediction.TABLES, prediction.run, prediction.check),
             Kind("readout", readout.TABLES, readout.run, readout.check),
             Kind("recall", recall.TABLES, recall.run, recall.check),
+            Kind("sampling", sampling.TABLES, sampling.run, sampling.check),
             Kind("training", training.TABLES, training.run, training.check),
         )
     }
