@@ -132,12 +132,13 @@ def make_plan(
 def _synapse_plans(spec, dt_ms, learning, varied) -> tuple[list[SynapsePlan], dict[str, set]]:
     """Return a plan for all synapses of each pair of groups, and the conductances of each group."""
     used: dict[str, set] = {}
-    pairs: dict[tuple[str, str, bool], list[int]] = {}
-    chosen: dict[tuple[str, str, bool], set] = {}
+    pairs: dict[tuple[str, str, str], list[int]] = {}
+    chosen: dict[tuple[str, str, str], set] = {}
     plastic = set() if learning is None else set(learning.chosen(spec))
     for number, p in enumerate(spec.projections):
         source, target = spec.population(p.source), spec.population(p.target)
-        pair = group_of(source), group_of(target), number in plastic
+        learns = learning.rule_of(p.name) if number in plastic else ""
+        pair = group_of(source), group_of(target), learns
         part = _compartment(pair[1], p.at, f"projections.toml: {p.name}")
         mine = {conductance(receptor, part) for receptor, _ in p.receptors}
         used.setdefault(pair[1], set()).update(mine)
@@ -151,9 +152,9 @@ def _synapse_plans(spec, dt_ms, learning, varied) -> tuple[list[SynapsePlan], di
         )
         dt = SLOW_CLOCK_MS if pair[0] == INPUTS else dt_ms
         conductances = tuple(sorted(chosen[pair], key=lambda c: c.variable))
-        one = _synapse_plan(pair, n, dt, conductances, tuple(pairs[pair]), learning)
-        names = {spec.projections[k].name for k in pairs[pair]}
-        synapses.append(out_of_synapse(varied_synapses(one, names, varied)))
+        names = [spec.projections[k].name for k in pairs[pair]]
+        one = _synapse_plan(pair, n, dt, conductances, tuple(pairs[pair]), learning, names[0])
+        synapses.append(out_of_synapse(varied_synapses(one, set(names), varied)))
     return synapses, used
 
 
@@ -291,7 +292,11 @@ def _onset(equations: list[str], conductances) -> dict:
     }
 
 
-def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> SynapsePlan:
+def _synapse_plan(pair, n, dt_ms, conductances, projections, learning, first) -> SynapsePlan:
+    """Return the plan of the synapses of two groups that learn by one rule, or by none.
+
+    Where the rule is not that of the circuit, ``first``, one of the projections, says what it is.
+    """
     source, target, plastic = pair
     weights = [f"{c.weight} : {c.unit} (constant)" for c in conductances]
     factor = "efficacy*" if plastic else ""
@@ -303,7 +308,8 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
             f"{source}_to_{target}", source, target, n, "\n".join(model), "\n".join(on_pre), dt_ms,
             conductances, projections,
         )  # fmt: skip
-    code = learning.code()
+    other = plastic != learning.rule
+    code = learning.code(first if other else None)
     fixed = constants(code.namespace)
     model += [code.synapse_model.strip(), "efficacy : 1", "factor : 1 (constant)"]
     if learning.individual:
@@ -315,7 +321,7 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning) -> Synaps
     on_pre += [code.on_pre.strip(), changes.get("pre", "")]
     on_post = [code.on_post.strip(), changes.get("post", "")]
     return SynapsePlan(
-        f"{source}_to_{target}_plastic", source, target, n, "\n".join(model),
+        f"{source}_to_{target}_plastic{f'_{plastic}' if other else ''}", source, target, n, "\n".join(model),
         "\n".join(filter(None, on_pre)), dt_ms, conductances, projections, True,
         "\n".join(filter(None, on_post)),
         f"{code.learn.strip()}\n{follow}" if code.learn else "", fixed,

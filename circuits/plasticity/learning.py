@@ -74,6 +74,9 @@ class Learning:
         Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, a
         ``factor`` of the rate, and other parameters of the rule than its gate; what comes later
         counts.
+    others : tuple of (str, str)
+        Of the projections that a name matches, the rule they learn by in place of ``rule``, with
+        its published parameters; read when that one is.
     """
 
     rule: str = "kinase_ratio"
@@ -90,6 +93,7 @@ class Learning:
     lag: float = 40.0
     rise: float = 1.2
     own: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
         """Refuse what no circuit could learn with."""
@@ -105,6 +109,9 @@ class Learning:
         for key in ("rate", "start_sd", "gain", "lag", "rise"):
             if not getattr(self, key) >= 0:
                 raise InputError(f"{key}: {getattr(self, key):g} is below 0")
+        for name, other in self.others:
+            if other not in RULES:
+                raise InputError(f"others '{name}': unknown '{other}'{nearest(other, RULES)}")
         valid_keys = (*OWN, *self.own_parameters(self.rule))
         for name, values in self.own:
             for key, value in values:
@@ -161,15 +168,23 @@ class Learning:
                 )
             found |= {k for k in mine if spec.projections[k].plastic}
         names = [spec.projections[k].name for k in sorted(found)]
-        for pattern, _ in self.own:
-            if not fnmatch.filter(names, pattern):
-                raise InputError(
-                    f"own: '{pattern}' is none of what learns{nearest(pattern, names)}"
-                )
+        for key in ("own", "others"):
+            for pattern, _ in getattr(self, key):
+                if not fnmatch.filter(names, pattern):
+                    raise InputError(
+                        f"{key}: '{pattern}' is none of what learns{nearest(pattern, names)}"
+                    )
         return tuple(sorted(found))
+
+    def rule_of(self, projection: str) -> str:
+        """Return the name of the rule that a projection learns by."""
+        found = [name for pattern, name in self.others if fnmatch.fnmatchcase(projection, pattern)]
+        return found[-1] if found else self.rule
 
     def chosen_rule(self, projection: str | None = None) -> Rule:
         """Return the rule with its parameters, or with those of a projection."""
+        if projection is not None and (name := self.rule_of(projection)) != self.rule:
+            return rule(name)
         chosen = rule(self.rule)
         values = dict(self.values)
         if projection is not None:
@@ -213,9 +228,10 @@ class Learning:
             If the rule has no such form, or parameters of a projection make another program.
         """
         chosen = self.chosen_rule(projection)
+        name = self.rule if projection is None else self.rule_of(projection)
         options = {"named": True} if self.individual else {}
         if self.individual and "named" not in signature(chosen.in_circuit).parameters:
-            raise InputError(f"own: '{self.rule}' has no constants of single projections")
+            raise InputError(f"own: '{name}' has no constants of single projections")
         try:
             code = chosen.in_circuit(
                 lr=f"{LEARNING_RATE}(t)*factor", bounds=self.bounds, tag=TAG, **options
@@ -223,8 +239,10 @@ class Learning:
         except InputError as error:
             raise InputError(f"rule: {error}") from None
         if code.pre_model or code.post_model or code.learn_dt is not None:
-            raise InputError(f"rule: '{self.rule}' has state outside of the synapse, or a clock")
-        if projection is not None and replace(code, namespace={}) != replace(
+            raise InputError(f"rule: '{name}' has state outside of the synapse, or a clock")
+        if name != self.rule and bool(code.learn) != bool(self.code().learn):
+            raise InputError(f"others: '{name}' and '{self.rule}' are not read at the same times")
+        if name == self.rule and projection is not None and replace(code, namespace={}) != replace(
             self.code(), namespace={}
         ):
             raise InputError(f"own: the parameters of '{projection}' make '{self.rule}' another"

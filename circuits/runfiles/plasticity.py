@@ -60,6 +60,10 @@ def learning_of(
     values["own"] = tuple(
         (name, _numbers(numbers, units, f"{where} own '{name}'")) for name, numbers in own.items()
     )
+    others = checked.table(table.get("others", {}), f"{where} others")
+    values["others"] = tuple(
+        (name, checked.text(other, f"{where} others '{name}'")) for name, other in others.items()
+    )
     if "projections" in table:
         values["projections"] = checked.names(table["projections"], f"{where} projections")
     values["values"] = _numbers(
@@ -68,7 +72,7 @@ def learning_of(
     try:
         learning = Learning(**values)
         for number in learning.chosen(spec):
-            if learning.individual:
+            if learning.individual or learning.others:
                 learning.code(spec.projections[number].name)
         if learning.gated_by_cycle:
             _check_gate(learning.gate_at(cycle.length, BIN_MS), cycle)

@@ -22,7 +22,7 @@ from circuits.plasticity.rules.registry import register
 from circuits.plasticity.rules.rule import BrianCode, Rule, tables
 from circuits.plasticity.rules.trains import SpikeTrains
 
-__all__ = ["BTSPRule", "btsp"]
+__all__ = ["BTSPRule", "BurstBTSPRule", "btsp", "btsp_bursts"]
 
 
 def _sigmoid(x, middle, slope):
@@ -135,12 +135,67 @@ class BTSPRule(Rule):
         )
 
 
+@dataclass(frozen=True)
+class BurstBTSPRule(BTSPRule):
+    """The rule in synapses that know a plateau by the burst of spikes that it makes.
+
+    The table has two constants more: ``burst``, the longest interval within a burst, and ``read``,
+    that between two readings; ``step`` is that of `dw`.
+    """
+
+    def in_circuit(self, *, lr: str, bounds: float, tag: str) -> BrianCode:
+        """Return the rule with all of its state in the synapse; see `Rule.in_circuit`.
+
+        While a cell fires spikes at intervals of at most ``burst`` it is taken to be in a plateau.
+        The weight, over ``W_max``, has bounds of its own; ``bounds`` is not used. It moves at each
+        reading as if both traces had stood still since the one before.
+        """
+
+        def gain(kind: str) -> str:
+            a, b = self._value(f"a_{kind}"), self._value(f"b_{kind}")
+            zero, one = (float(1 / (1 + np.exp(-b * (v - a)))) for v in (0.0, 1.0))
+            rate = self._value(f"k_{kind}") * self._ms("read") / 1000 / (one - zero)
+            return f"{rate!r}*(1/(1 + exp(-{b!r}*(meet - {a!r}))) - {zero!r})"
+
+        space = {f"tau_E_{tag}": self.table["tau_ET"], f"tau_I_{tag}": self.table["tau_IS"],
+                 f"burst_{tag}": self.table["burst"]}  # fmt: skip
+        most = self._value("peak_ET") * self._value("peak_IS")
+        return BrianCode(
+            "exact",
+            "w : 1\n"
+            f"det_{tag}/dt = -et_{tag}/tau_E_{tag} : 1 (event-driven)\n"
+            f"dis_{tag}/dt = -is_{tag}/tau_I_{tag} : 1 (event-driven)\n"
+            f"last_{tag} : second\n",
+            on_pre=f"et_{tag} += 1\n",
+            on_post=(
+                f"is_{tag} += int(t - last_{tag} < burst_{tag})"
+                f"*(1 - exp(-(t - last_{tag})/tau_I_{tag}))\n"
+                f"last_{tag} = t\n"
+            ),
+            learn=(
+                f"meet = clip(et_{tag}*is_{tag}/{most!r}, 0, 1)\n"
+                f"w = clip(w + {lr}*((1 - w)*{gain('pot')} - w*{gain('dep')}), 0, 1)\n"
+            ),
+            namespace=MappingProxyType(space),
+        )
+
+
 def btsp() -> BTSPRule:
     """Return the rule with the parameters of the published network model."""
     return BTSPRule("btsp", tables("btsp")["btsp"])
 
 
+def btsp_bursts() -> BurstBTSPRule:
+    """Return the rule as the circuit takes it."""
+    own = tables("btsp")
+    return BurstBTSPRule("btsp_bursts", own["bursts"])
+
+
 register(
     "btsp", btsp,
     "Needs a plateau potential, and the experiment has none.",
+)  # fmt: skip
+register(
+    "btsp_bursts", btsp_bursts,
+    "Takes a burst for a plateau, and the pairings of the experiment have none of the cell's own.",
 )  # fmt: skip
