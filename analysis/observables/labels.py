@@ -54,7 +54,7 @@ def _share(scores, truth):
 
 @observable("1")
 def label_accuracy(
-    ds, block, groups, each=2, shift=0, relative=False, ridge=None, population="V1.L23", penalty=0.1
+    ds, block, groups, each=2, shift=0, relative=False, ridge=None, population="", penalty=0.1
 ):
     """Share of presentations whose label the most active group of output cells tells.
 
@@ -70,11 +70,11 @@ def label_accuracy(
     share = _share(scores, truth)
     if ridge is None:
         return share
-    return share / label_ridge(ds, block, ridge, n, each, population, penalty)
+    return share / label_ridge(ds, block, ridge, n, population, each, penalty)
 
 
 @observable("1")
-def label_ridge(ds, block, trained, labels, each=2, population="V1.L23", penalty=0.1):
+def label_ridge(ds, block, trained, labels, population, each=2, penalty=0.1):
     """Share of presentations that a ridge readout of a population reads, as `label_accuracy`."""
     scores = _scores_of_ridge(ds, block, trained, population, labels, each, penalty)
     return _share(scores, np.arange(labels))

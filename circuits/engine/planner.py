@@ -321,8 +321,8 @@ def _synapse_plan(pair, n, dt_ms, conductances, projections, learning, first) ->
     on_pre += [code.on_pre.strip(), changes.get("pre", "")]
     on_post = [code.on_post.strip(), changes.get("post", "")]
     return SynapsePlan(
-        f"{source}_to_{target}_plastic{f'_{plastic}' if other else ''}", source, target, n, "\n".join(model),
-        "\n".join(filter(None, on_pre)), dt_ms, conductances, projections, True,
+        f"{source}_to_{target}_plastic{f'_{plastic}' if other else ''}", source, target, n,
+        "\n".join(model), "\n".join(filter(None, on_pre)), dt_ms, conductances, projections, True,
         "\n".join(filter(None, on_post)),
         f"{code.learn.strip()}\n{follow}" if code.learn else "", fixed,
     )  # fmt: skip

@@ -242,8 +242,10 @@ class Learning:
             raise InputError(f"rule: '{name}' has state outside of the synapse, or a clock")
         if name != self.rule and bool(code.learn) != bool(self.code().learn):
             raise InputError(f"others: '{name}' and '{self.rule}' are not read at the same times")
-        if name == self.rule and projection is not None and replace(code, namespace={}) != replace(
-            self.code(), namespace={}
+        if (
+            name == self.rule
+            and projection is not None
+            and replace(code, namespace={}) != replace(self.code(), namespace={})
         ):
             raise InputError(f"own: the parameters of '{projection}' make '{self.rule}' another"
                              " program; put them into 'values'")  # fmt: skip

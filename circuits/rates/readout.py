@@ -52,10 +52,13 @@ class Readout:
         In units of the first weight; learning changes it in place.
     values : mapping
         Of the table ``readout``, times in ms.
+    half : (seed, 1, cell) array or None
+        Basal drive at which the rate of a cell is one half; None: that of the table, for all.
     """
 
     weights: np.ndarray
     values: Mapping[str, float]
+    half: np.ndarray | None = None
 
     def basal(self, rates: np.ndarray) -> np.ndarray:
         """Return the basal drive, (seed, time, cell), of rates (seed, time, n)."""
@@ -66,7 +69,13 @@ class Readout:
     def answer(self, rates: np.ndarray) -> np.ndarray:
         """Return the rate of each cell to rates (seed, time, n), (seed, time, cell)."""
         drive = self.basal(rates)
-        return drive / (drive + self.values["half"])
+        return drive / (drive + (self.values["half"] if self.half is None else self.half))
+
+    def settle_thresholds(self, rates: np.ndarray) -> None:
+        """Let the threshold of each cell follow its mean drive by rates (seed, time, n)."""
+        shown = rates.any(axis=-1, keepdims=True)
+        drive = self.basal(rates)
+        self.half = drive.sum(axis=1, keepdims=True) / shown.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

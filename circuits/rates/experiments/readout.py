@@ -41,7 +41,7 @@ TABLES = {
     "training": {"epochs": 1, "batch": 1, "lr": 1.0, "decay": 0.0},
     "label": {"classes": 3, "cells": 8, "movie_s": 2.0, "blank_s": 5.0, "start_s": 1.0,
               "length_s": 1.0, "learner": "plateaus", "kinase_lr": 1.0},
-    "cells": {"inhibition": 10.0, "active": 0.05, "basal": 0.05},
+    "cells": {"inhibition": 10.0, "active": 0.05, "basal": 0.05, "homeostasis": False},
     "test": {"presentations": 10},
     "ridge": {"penalty": 0.01},
 }  # fmt: skip
@@ -105,7 +105,10 @@ def _trial(cells, seen, given, label, kinase) -> np.ndarray:
         first = at + round(label["start_s"] / step)
         last = first + round(label["length_s"] / step)
         drive[:, first:last, own * per_class : (own + 1) * per_class] = True
-    return watch(cells, rates, drive)
+    plateaus = watch(cells, rates, drive)
+    if cells.values["homeostasis"]:
+        cells.settle_thresholds(rates)
+    return plateaus
 
 
 def _groups(cells, seen, n_class) -> np.ndarray:
