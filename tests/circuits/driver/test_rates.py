@@ -157,6 +157,30 @@ inference = { test_steps = 80 }
     assert "Recall of the lower half" in (folder / "report.html").read_text()
 
 
+def test_pictures_are_drawn_of_the_class_that_is_told(tmp_path):
+    ds, folder = done(tmp_path, '''
+kind = "sampling"
+training = { epochs = 2 }
+test = { steps = 100, burn = 20 }
+[[condition]]
+name = "predictive coding"
+network = { hidden = [20] }
+[[condition]]
+name = "Boltzmann machine"
+network = { learner = "Boltzmann machine", hidden = [20] }
+training = { epochs = 1, lr = 0.5 }
+''')  # fmt: skip
+    told = by_condition(ds, "drawn_class").mean("seed")
+    assert told.sel(condition="predictive coding") > 0.8
+    assert (told > 0.15).all()  # chance is .1
+    for source, least, most in (("digits", 0.8, 1.2), ("class mean", -1e-9, 1e-9)):
+        assert by_condition(ds, "drawn_spread", source=source).min() >= least
+        assert by_condition(ds, "drawn_spread", source=source).max() <= most
+    assert abs(by_condition(ds, "drawn_told", source="digits").mean() - 0.5) < 0.05
+    assert (by_condition(ds, "drawn_told", source="class mean", less="digits") > 0.3).all()
+    assert "What is drawn" in (folder / "report.html").read_text()
+
+
 def test_labels_are_read_after_one_trial(tmp_path):
     ds, folder = done(tmp_path, '''
 kind = "readout"

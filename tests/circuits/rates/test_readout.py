@@ -70,3 +70,13 @@ def test_the_kinases_learn_what_the_label_adds_in_the_plus_phase():
     np.testing.assert_allclose(changes[0], 0, atol=1e-12)
     assert changes[1][0] > 1e-3
     assert changes[1][1] == pytest.approx(0, abs=1e-12)
+
+
+def test_thresholds_follow_the_drive_of_each_cell():
+    cells = Readout(np.array([[[1.0, 3.0], [2.0, 6.0]]]), VALUES)
+    rates = np.zeros((1, 4, 2))
+    rates[0, 0, 0] = rates[0, 1, 1] = 1  # nothing is shown in the rest
+    cells.settle_thresholds(rates)
+    np.testing.assert_allclose(cells.half[0, 0], [1.5, 4.5])
+    first, second = cells.answer(rates[:, :2])[0].T
+    np.testing.assert_allclose(first, second)

@@ -51,6 +51,7 @@ network = { feedback = 0.1 }
         ("network = { hidden = [0] }", "0 is below 1"),
         ('kind = "depth"\ntraining = { lr = [1.0] }', "one for each"),
         ('kind = "readout"\nlabel = { start_s = 9.0 }', "within the blanks"),
+        ('kind = "sampling"\nnetwork = { learner = "boltzmann" }', "'boltzmann'"),
         ('device = "cpp"', "device"),
         ('condition = [{ name = "a", rul = 1 }]', "rul"),
         ('criteria = [{ id = "a", claim = "b", observable = "r_pred", min = 0 }]', "observable"),
