@@ -18,19 +18,21 @@ def _rates(ds, population):
     return rate.mean("phase").transpose("cycle", "neuron").values
 
 
-def _windows(ds, block, number, each):
+def _windows(ds, pictures, number, each):
     """Cycles of the block of a label, in presentations, (presentation, cycle)."""
-    at = block_cycles(ds, f"{block} {number}")
+    at = block_cycles(ds, f"{pictures} {number}")
     return at[: at.size - at.size % each].reshape(-1, each)
 
 
-def _scores_of_groups(ds, block, groups, each):
+def _scores_of_groups(ds, pictures, groups, each):
     """Mean rate of every group in every presentation, (label, presentation, group)."""
     rates = np.stack([_rates(ds, group).mean(axis=1) for group in groups], axis=-1)
-    return np.stack([rates[_windows(ds, block, k + 1, each)].mean(1) for k in range(len(groups))])
+    return np.stack(
+        [rates[_windows(ds, pictures, k + 1, each)].mean(1) for k in range(len(groups))]
+    )
 
 
-def _scores_of_ridge(ds, block, trained, population, n, each, penalty):
+def _scores_of_ridge(ds, pictures, trained, population, n, each, penalty):
     """As `_scores_of_groups`, of a ridge readout of single cycles of the labelled trial."""
     rates = _rates(ds, population)
     x = [rates[block_cycles(ds, f"{trained} {k + 1}")] for k in range(n)]
@@ -42,7 +44,7 @@ def _scores_of_ridge(ds, block, trained, population, n, each, penalty):
     size = penalty * len(x) * np.eye(x.shape[1])
     weights = np.linalg.solve(x.T @ x + size, x.T @ (target - level))
     scores = (rates - mean) / scale @ weights + level
-    return np.stack([scores[_windows(ds, block, k + 1, each)].mean(1) for k in range(n)])
+    return np.stack([scores[_windows(ds, pictures, k + 1, each)].mean(1) for k in range(n)])
 
 
 def _share(scores, truth):
@@ -54,7 +56,7 @@ def _share(scores, truth):
 
 @observable("1")
 def label_accuracy(
-    ds, block, groups, each=2, shift=0, relative=False, ridge=None, population="", penalty=0.1
+    ds, pictures, groups, each=2, shift=0, relative=False, ridge=None, population="", penalty=0.1
 ):
     """Share of presentations whose label the most active group of output cells tells.
 
@@ -64,29 +66,29 @@ def label_accuracy(
     """
     n = len(groups)
     truth = (np.arange(n) + shift) % n
-    scores = _scores_of_groups(ds, block, groups, each)
+    scores = _scores_of_groups(ds, pictures, groups, each)
     if relative:
         scores = scores - scores.mean(axis=(0, 1))
     share = _share(scores, truth)
     if ridge is None:
         return share
-    return share / label_ridge(ds, block, ridge, n, population, each, penalty)
+    return share / label_ridge(ds, pictures, ridge, n, population, each, penalty)
 
 
 @observable("1")
-def label_ridge(ds, block, trained, labels, population, each=2, penalty=0.1):
+def label_ridge(ds, pictures, trained, labels, population, each=2, penalty=0.1):
     """Share of presentations that a ridge readout of a population reads, as `label_accuracy`."""
-    scores = _scores_of_ridge(ds, block, trained, population, labels, each, penalty)
+    scores = _scores_of_ridge(ds, pictures, trained, population, labels, each, penalty)
     return _share(scores, np.arange(labels))
 
 
 @observable("1")
-def label_plateaus(ds, block, groups, spikes=3, max_isi_ms=16.0):
+def label_plateaus(ds, pictures, groups, spikes=3, max_isi_ms=16.0):
     """Bursts of at least so many spikes of an output cell in a labelled trial, mean over cells."""
     length, start = schema.cycle_length(ds), ds["cycle_start"].values
     found = 0
     for k in range(len(groups)):
-        at = block_cycles(ds, f"{block} {k + 1}")
+        at = block_cycles(ds, f"{pictures} {k + 1}")
         begin, end = start[at[0]], start[at[-1]] + length
         for group in groups:
             cells = schema.cell_index(ds, group)

@@ -27,7 +27,7 @@ def value(ds, name, **args):
 
 
 def test_labels_are_those_of_the_most_active_group(labelled):
-    args = {"block": "test", "groups": list(GROUPS), "each": 1}
+    args = {"pictures": "test", "groups": list(GROUPS), "each": 1}
     assert value(labelled, "label_accuracy", **args) == 1
     assert value(labelled, "label_accuracy", **args, shift=1) == 0
     assert value(labelled, "label_accuracy", **args, relative=True) == 1
@@ -36,8 +36,8 @@ def test_labels_are_those_of_the_most_active_group(labelled):
 
 
 def test_ridge_learns_them_from_the_trial(labelled):
-    args = {"block": "test", "labels": 2, "each": 1, "population": "V1.L23"}
+    args = {"pictures": "test", "labels": 2, "each": 1, "population": "V1.L23"}
     assert value(labelled, "label_ridge", trained="trial", **args) == 1
-    share = value(labelled, "label_accuracy", block="test", groups=list(GROUPS), each=1,
+    share = value(labelled, "label_accuracy", pictures="test", groups=list(GROUPS), each=1,
                   ridge="trial", population="V1.L23")  # fmt: skip
     assert share == 1
