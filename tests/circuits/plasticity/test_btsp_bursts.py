@@ -60,7 +60,7 @@ def test_single_spikes_change_nothing():
 
 
 def test_a_burst_strengthens_what_was_active_and_weakens_the_rest():
-    coarse, fine = learned([*range(900, 1000, 10)], (0.2, 0.6))
+    coarse, fine = learned([*range(900, 1000, 5)], (0.2, 0.6))
     for busy, quiet in (coarse, fine):
         assert busy > 0.35 and quiet < 0.58
     # read once a cycle it is near the integral
