@@ -87,6 +87,8 @@ def _section(r: dict, link: str) -> list[str]:
     lines += ["", f"- Source: {r['source']} ({r['mark']})"]
     lines += [f"- {title}: {r[key]}" for key, title in _SAID.items() if r.get(key)]
     of = f"size {r['size']}, seeds {', '.join(map(str, r['seeds']))}"
+    if r.get("commit"):
+        of += f", commit {r['commit'][:7]}"
     lines += [f"- Run: {of}; [more]({link.format(**r)})", "", f"![{r['id']}]({r['id']}.svg)", ""]
     lines += ["| | criterion | arm | effect | interval | asked | p (Holm) | n |",
               "|---|---|---|---|---|---|---|---|"]  # fmt: skip
