@@ -1,7 +1,7 @@
-"""The network of Hodgkin-Huxley cells of Brette et al. (2007), here, in plain Brian2 and in NEST.
+"""The network of Hodgkin-Huxley cells of Brette et al. (2007), here and in plain Brian2.
 
 4000 cells, 3200 of them excitatory, each joined to 2 % of all; doi:10.1007/s10827-007-0038-6. All
-simulators get the same wiring and first conductances.
+get the same wiring and first conductances, which NEST's model does not take.
 """
 
 from __future__ import annotations
@@ -82,36 +82,3 @@ def make(n: int, method: str, upstroke: bool = False, joined: bool = True):
         synapses.connect(i=first["i"][chosen], j=first["j"][chosen])
         parts.append(synapses)
     return Network(parts), {"cells": monitor}
-
-
-def in_nest(n: int, step: float, duration: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return (CPU s, cell, time in s) of NEST; runs in a process of its own."""
-    import nest
-
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    nest.ResetKernel()
-    nest.resolution = step
-    nest.local_num_threads = peers.THREADS
-    first, area = numbers(n), peers.AREA
-    cells = nest.Create("hh_cond_exp_traub", n)
-    cells.set(
-        C_m=area * 0.01, g_Na=peers.G_NA * area * 10, g_K=peers.G_K * area * 10,
-        g_L=peers.G_LEAK * area * 10, E_Na=peers.E_NA, E_K=peers.E_K, E_L=peers.E_LEAK,
-        V_T=peers.V_T, E_ex=0.0, E_in=-80.0, tau_syn_ex=5.0, tau_syn_in=10.0, t_ref=3.0,
-        Act_m=0.0, Act_n=0.0, Inact_h=0.0,
-    )  # fmt: skip
-    cells.set(V_m=first["v"].tolist(), g_ex=first["g_ex"].tolist(), g_in=first["g_in"].tolist())
-    weights = np.where(first["i"] < EXCITATORY * n, WEIGHTS[0], -WEIGHTS[1]) * N / n
-    nest.Connect(
-        first["i"] + 1, first["j"] + 1, "one_to_one",
-        {"weight": weights, "delay": np.full(weights.size, step)},
-    )  # fmt: skip
-    recorder = nest.Create("spike_recorder")
-    nest.Connect(cells, recorder)
-    nest.Prepare()
-    before = peers._cpu()
-    nest.Run(duration * 1e3)
-    used = peers._cpu() - before
-    nest.Cleanup()
-    events = recorder.get("events")
-    return used, np.asarray(events["senders"]) - 1, np.asarray(events["times"]) / 1e3

@@ -1,4 +1,4 @@
-"""The network of Brette et al. (2007): what any model in Brian2 gains by the method, and NEST."""
+"""The network of Brette et al. (2007): what any model in Brian2 gains by the method."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.bench import alone, cobahh, standalone
+from tests.bench import cobahh, standalone
 from tests.bench.context import Context
 from tests.bench.measure import ratios, spread
-from tests.bench.table import Row, skipped
+from tests.bench.table import Row
 
-TITLE = "network of Hodgkin-Huxley cells (Brette et al. 2007): any model in Brian2, and NEST"
+TITLE = "network of Hodgkin-Huxley cells (Brette et al. 2007): what any model in Brian2 gains"
 _STOCK, _OURS = "Brian2, exponential Euler", "here, staggered"
 # method, upstroke, with the project's flags and functions, step (ms)
 _BRIAN2 = {
@@ -37,8 +37,6 @@ def rows(context: Context) -> Iterator[Row | tuple]:
         folder = context.folder / f"cobahh-{method}-{upstroke}-{n}"
         standalone.build(folder, cobahh.make, n, method, upstroke, fast=fast)
         jobs[name] = lambda f=folder, s=dt: _own(f, s, duration)
-    if alone.python_of("nest"):
-        jobs["NEST"] = lambda: alone.call("nest", cobahh.in_nest, n, 0.1, duration)
     found: dict[str, list[tuple]] = {name: [] for name in jobs}
     for k in range(context.rounds):
         names = list(jobs)
@@ -59,13 +57,8 @@ def rows(context: Context) -> Iterator[Row | tuple]:
         ],
     )
     for name in ("here, staggered", "here, with upstroke"):
-        for peer, least in ((_STOCK, 10.0), ("NEST", 1.0)):
-            what = f"network of Hodgkin-Huxley cells, {peer} over {name}, CPU"
-            if peer not in costs:
-                yield skipped(what, "NEST is not installed", at_least=least)
-                continue
-            found_ratios = tuple(ratios(costs[peer], costs[name]))
-            yield Row(what, found_ratios, "x", peer, at_least=least)
+        what = f"network of Hodgkin-Huxley cells, {_STOCK} over {name}, CPU"
+        yield Row(what, tuple(ratios(costs[_STOCK], costs[name])), "x", _STOCK, at_least=10.0)
 
 
 def _rate(cell: np.ndarray, time_s: np.ndarray, n: int, duration: float) -> float:
