@@ -8,7 +8,9 @@ from brian2 import Hz, ms, pA, second
 
 import circuits
 from circuits.driver.inputs import arrays_of
+from circuits.driver.simulate import simulate
 from circuits.engine.replicas import packed
+from tests.circuits.learning_runs import reduced
 
 STEP = 0.5e-3
 
@@ -123,3 +125,14 @@ def test_what_cannot_be_played_is_refused(plain, change, message):
     with pytest.raises(circuits.InputError, match=message) as told:
         change(plain)
     assert "\n" not in str(told.value)
+
+
+def test_trains_are_played_without_a_compiler_too():
+    circuit = circuits.load("v1_v2_pulvinar", cycle={"count": 1, "warmup": 1, "length": "100 ms"})
+    time, cell = np.array([10.3, 55.0, 120.2, 120.2, 198.0]), np.array([0, 3, 5, 6, 0])
+    run = reduced(circuit.feed("LGN", time * ms, cell).resolve(device="numpy", seeds=[1]))
+    ds, _ = simulate(run, jobs=1)
+    played = ds.pulvinar.spikes("LGN", seed=1)
+    np.testing.assert_array_equal(played["cell"], cell)
+    late = played["time"].values - time * 1e-3
+    assert late.min() > -2e-6 and late.max() < STEP
