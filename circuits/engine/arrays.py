@@ -218,7 +218,7 @@ def draw_arrays(
             arrays[f"{group.name}.rise"] = np.full(group.n, learning.rise)
         for c in group.conductances:
             if c.receptor == "GABA_B":
-                key = f"{group.name}.g_max_GABA_B"
+                key = f"{group.name}.g_max_GABA_B{c.suffix}"
                 arrays[key] = g_max.get(key, np.zeros(group.n))
     for s in plan.synapses:
         arrays[f"{s.name}.resources"] = np.ones(len(arrays[f"{s.name}.i"]))
@@ -291,7 +291,7 @@ def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
                 if c.receptor == "GABA_B" and share:
                     # bound receptors are counted per cell; the weights add up in g_max
                     total = g_max.setdefault(
-                        f"{s.target}.g_max_GABA_B", np.zeros(plan.group(s.target).n)
+                        f"{s.target}.g_max_GABA_B{c.suffix}", np.zeros(plan.group(s.target).n)
                     )
                     first = offsets[p.target]
                     total[first : first + n_target] += k * p.weight * share * 1e-9

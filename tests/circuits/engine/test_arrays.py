@@ -203,3 +203,17 @@ def test_factors_of_decay_are_those_of_the_step(spec, plan, arrays):
     finer = make_plan(spec, bins=40, bin_ms=5, dt_ms=0.05)
     half = draw_arrays(spec, finer, seed=5, cycle_ms=200)["cortical.decay_g_NMDA"]
     assert np.allclose(half**2, arrays["cortical.decay_g_NMDA"], rtol=1e-14)
+
+
+def test_slow_inhibition_may_be_anywhere_on_a_cell(spec):
+    """GABA_B onto the apical compartment: its conductance stands under the name in the equations."""
+    mixed = {"V1.SST->V1.L5IB.apical": (("GABA_A", 0.9), ("GABA_B", 0.1))}
+    changed = tuple(replace(p, receptors=mixed.get(p.name, p.receptors)) for p in spec.projections)
+    slow = replace(spec, projections=changed)
+    plan = make_plan(slow, bins=40, bin_ms=5)
+    arrays = draw_arrays(slow, plan, seed=5, cycle_ms=200)
+    group = next(g for g in plan.groups if g.name == group_of(spec.population("V1.L5IB")))
+    assert "g_max_GABA_B_d" in group.equations
+    found = arrays[f"{group.name}.g_max_GABA_B_d"] * 1e9
+    p = next(p for p in changed if p.name in mixed)
+    assert np.unique(found.round(9)).tolist() == pytest.approx([0, p.indegree * p.weight * 0.1])
