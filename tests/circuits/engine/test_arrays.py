@@ -206,7 +206,7 @@ def test_factors_of_decay_are_those_of_the_step(spec, plan, arrays):
 
 
 def test_slow_inhibition_may_be_anywhere_on_a_cell(spec):
-    """GABA_B onto the apical compartment: its conductance stands under the name in the equations."""
+    """GABA_B onto the apical compartment: its conductance has the name that equations have."""
     mixed = {"V1.SST->V1.L5IB.apical": (("GABA_A", 0.9), ("GABA_B", 0.1))}
     changed = tuple(replace(p, receptors=mixed.get(p.name, p.receptors)) for p in spec.projections)
     slow = replace(spec, projections=changed)
