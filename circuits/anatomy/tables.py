@@ -274,6 +274,7 @@ def load_circuit(
     n_x: int | None = None,
     polarities: tuple[str, ...] = ("on", "off"),
     cues: int = 0,
+    filled: bool = False,
     anatomy: Path | str = DEFAULT,
     added: tuple[str, str] | None = None,
 ) -> CircuitSpec:
@@ -292,6 +293,8 @@ def load_circuit(
         Channels at each position.
     cues : int
         Columns of the cue of the stimulus.
+    filled : bool
+        Without ``n_x`` one polarity has as many channels as both would have: twice the positions.
     anatomy : path or str
         Folder of the tables, or the name of one that comes along.
     added : (str, str), optional
@@ -314,7 +317,8 @@ def load_circuit(
         raise InputError(f"unknown size '{size}'{nearest(size, tables.sizes)}")
     if not scale > 0:
         raise InputError(f"scale {scale}; must be above 0")
-    n_x = n_x or tables.sizes[size]["positions"]
+    if not n_x:
+        n_x = tables.sizes[size]["positions"] * (2 if filled and len(polarities) == 1 else 1)
     return _load(tables, size, scale, n_x, tuple(polarities), cues)
 
 

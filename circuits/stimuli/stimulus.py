@@ -83,7 +83,8 @@ class Stimulus:
         largest white; real ones run from 0 to 1, or else are scaled from the smallest to the
         largest. x runs to the right, y down.
     n_x : int
-        Positions: receptive fields in the row, or sites of the ring.
+        Positions: receptive fields in the row, or sites of the ring. In a run file by default those
+        of the size, on a ring twice as many: as many channels as with both polarities.
     polarities : sequence of {"on", "off"}, optional
         Cells at each position; default both, on a ring ``("on",)``.
     spacing : int

@@ -321,6 +321,13 @@ stimulus = { kind = "ring" }
     assert (ring.kind, ring.image, ring.row, ring.contrast) == ("ring", "camera", None, 0.5)
 
 
+def test_a_ring_that_says_no_positions_fills_the_circuit(write):
+    """A size has the cells of two polarities, and in-degrees that want as many."""
+    for more, n_x in (("", 16), ("n_x = 14", 14)):
+        run = resolve(write(f"[stimulus]\nkind = 'ring'\n{more}\n"))
+        assert run.conditions[0].spec.n_x == run.conditions[0].stimulus.n_x == n_x
+
+
 def test_files_count_by_their_content(write, tmp_path):
     """Two pictures of one name are two runs; so is a picture that was changed."""
     from PIL import Image
