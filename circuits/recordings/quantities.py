@@ -11,6 +11,7 @@ from cells.models import Compartment, cell_class
 from circuits.anatomy.spec import CircuitSpec
 from circuits.engine.arrays import projection_parts
 from circuits.engine.plan import GroupPlan, Plan, SynapsePlan, group_of
+from circuits.engine.shared import SHARED
 from circuits.plasticity.learning import TAG
 
 __all__ = ["Variable", "of_cells", "of_synapses", "owner"]
@@ -132,7 +133,7 @@ def _said(parameter: str, suffix: str, group: GroupPlan) -> str:
 
 # of x with the event-driven equation dx/dt = (c - x)/tau
 _DECAYS = re.compile(
-    r"^d(\w+)/dt = (?:-\1|\((\S+) - \1\))/(\w+) : 1 \(event-driven\)$", re.MULTILINE
+    r"^d(\w+)/dt = (?:-\1|\((\S+) - \1\))/(.+) : 1 \(event-driven\)$", re.MULTILINE
 )
 
 
@@ -184,6 +185,7 @@ def _levels(plan: SynapsePlan, now: dict[str, str]) -> dict[str, str]:
     """Return what a rule puts together of its traces when it is read, as it is at any time."""
     known = {name for name, _, _ in plan.constants}
     known |= set(re.findall(r"^(\w+) : .* \(constant\)$", plan.equations, re.MULTILINE))
+    known |= {SHARED, "second"}  # constants of a projection
     found = {}
     for name, expression in re.findall(rf"^(\w+_{TAG}) = (.+)$", plan.learn, re.MULTILINE):
         used = set(re.findall(r"\b[A-Za-z_]\w*\b", expression))

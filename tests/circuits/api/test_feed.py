@@ -59,7 +59,8 @@ def test_inputs_play_what_they_are_told(fed, trains, tmp_path):
     assert float(counts.var() / counts.mean()) == pytest.approx(1, abs=0.1)
     rate = ds.pulvinar.rates("TRC").mean(("condition", "seed", "phase"))
     driven = rate.isel(cycle=slice(10, 20), neuron=[3, 5])
-    assert float(driven.min()) > 50 and float(rate.isel(cycle=slice(30, None)).max()) < 50
+    # a burst of relay cells is up to 5 spikes in half a cycle of 100 ms
+    assert float(driven.min()) > 100 >= float(rate.isel(cycle=slice(30, None)).max())
     others = [k for k in range(rate.sizes["neuron"]) if k not in (3, 5)]
     assert float(rate.isel(cycle=slice(10, 20), neuron=others).mean()) < 10
     # in a folder a run is cut into pieces
