@@ -96,7 +96,7 @@ def _configure(copies: int) -> None:
     backend.cuda_path = "/usr/local/cuda"
     backend.cuda_runtime_version = float(f"{NEWEST_NVCC[0]}.{NEWEST_NVCC[1]}")
     backend.extra_compile_args_nvcc = ["-w"]
-    backend.parallel_blocks = min(copies, _MOST_QUEUES)
+    prefs.devices.cuda_standalone.parallel_blocks = min(copies, _MOST_QUEUES)
 
 
 # --- guards --------------------------------------------------------------------------------------

@@ -71,7 +71,8 @@ def stimulus_and_circuit(
     try:
         spec = load_circuit(
             common.size, scale=common.scale, n_x=wanted, polarities=shown.polarities,
-            cues=2 * len(shown.cue), filled=shown.kind == "ring", anatomy=common.anatomy, added=common.added,
+            cues=2 * len(shown.cue), filled=shown.kind == "ring",
+            anatomy=common.anatomy, added=common.added,
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

@@ -70,7 +70,7 @@ def test_wrong_dimension_is_refused_for_text_and_quantities():
 def test_values_keep_their_unit_and_lose_their_source():
     old = cell_class("L5IB").parameters
     new = old.with_values(g_c="100 nS")
-    assert new["g_c"] == 100 * nS and old["g_c"] == 125 * nS
+    assert new["g_c"] == 100 * nS and old["g_c"] == 144 * nS
     assert new.parameter("g_c").unit == "nS" and new.parameter("g_c").source == "set by the run"
     assert new["area"] == old["area"] and hash(new) != hash(old)
 

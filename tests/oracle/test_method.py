@@ -45,7 +45,7 @@ def test_a_chain_is_moved_from_its_beginning(numpy_target):
         db/dt = (c + d - b)/ms : 1
         dc/dt = (d - c)/ms : 1
         dd/dt = (1 - d)/ms : 1
-        """, method="staggered",
+        """, method="staggered", dt=0.1 * ms,
     )  # fmt: skip
     network = Network(group)
     network.run(5 * ms, namespace={})
