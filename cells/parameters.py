@@ -245,8 +245,7 @@ class ParameterTable(Mapping):
 def parse_quantity_like(value: Quantity, unit: Quantity) -> Quantity:
     """Return ``value`` if it has the dimension of ``unit``, else raise InputError."""
     if not have_same_dimensions(value, unit):
-        raise InputError(f"{value} has dimension {get_dimensions(value)}, "
-                         f"expected {get_dimensions(unit)}")  # fmt: skip
+        raise InputError(f"{value} {_is_of(value)}, expected {_such_as(unit)}")
     return value
 
 

@@ -137,5 +137,5 @@ def test_a_unit_of_another_dimension_is_refused(tmp_path):
     tables = (ROOT / "cells" / "tables" / "interneurons.toml").read_text(encoding="utf-8")
     mine = tables[tables.index("[PV]") : tables.index("[SST]")].replace("[PV]", "[Mine]")
     (tmp_path / "a.toml").write_text(mine.replace('1.0, unit = "uF/cm**2"', '1.0, unit = "mV"'))
-    with pytest.raises(InputError, match=r"a.toml: \[Mine\] C_m: .* dimension .*, expected"):
+    with pytest.raises(InputError, match=r"a.toml: \[Mine\] C_m: .* the dimension of .*, expected"):
         extensions.load_extensions(["a.toml"], "extensions", tmp_path)
