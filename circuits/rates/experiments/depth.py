@@ -72,13 +72,7 @@ def _over_depths(depths: Sequence[int], one: Callable[[int], xr.Dataset], say) -
 def run_alignment(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Compare what a framework changes with the gradients, on weights that backprop has trained.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `ALIGNMENT`.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `ALIGNMENT`.
 
     Returns
     -------
@@ -122,13 +116,8 @@ def _with_inverses(net, rule, x, target, seeds, steps=400, lr=1.0):
 def run_depth(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Train networks of every depth by one framework, as kind ``training`` does.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `DEPTH`; ``lr`` is a learning rate for each depth.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `DEPTH`; ``lr`` is a
+    learning rate for each depth.
 
     Returns
     -------

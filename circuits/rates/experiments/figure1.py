@@ -113,14 +113,7 @@ def simulate(tables: Mapping, net: Rates, n: int) -> StateMonitor:
 def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Run the figure, one copy for each seed.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `TABLES`; times in ms.
-    seeds : sequence of int
-        Draw the first weights.
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`, times in ms.
 
     Returns
     -------

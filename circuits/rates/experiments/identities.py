@@ -166,13 +166,7 @@ def check(tables: Mapping) -> None:
 def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Measure how far an identity is from holding, on a random network of each seed.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `TABLES`.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`.
 
     Returns
     -------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 import xarray as xr
 
@@ -19,7 +20,32 @@ from circuits.rates.experiments import (
     training,
 )
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["KINDS", "Kind", "Runs"]
+
+
+class Runs(Protocol):
+    """What a kind does with a condition, the networks of all seeds together."""
+
+    def __call__(
+        self, tables: Mapping, seeds: Sequence[int], say: Callable[[float], None] | None = None, /
+    ) -> xr.Dataset:
+        """Run a condition.
+
+        Parameters
+        ----------
+        tables : mapping of str to (mapping or None)
+            Those of the kind with every key, as the run file has set them.
+        seeds : sequence of int
+            Draw first weights, order of the patterns, splits and noise.
+        say : callable, optional
+            Is told the share that is done, 0 to 1.
+
+        Returns
+        -------
+        Dataset
+            What the kind measures, with dim ``seed``; without a unit where none is said.
+        """
+        ...
 
 
 def _anything(tables) -> None:
@@ -35,16 +61,14 @@ class Kind:
     name : str
     tables : mapping of str to (mapping or None)
         Its tables and their keys with defaults; None is a table that names a framework.
-    run : callable
-        Of the tables of a condition, the seeds and a function that is told the share done; returns
-        a Dataset with dim ``seed``.
+    run : Runs
     check : callable
         Of the tables; raises InputError.
     """
 
     name: str
     tables: Mapping
-    run: Callable[..., xr.Dataset]
+    run: Runs
     check: Callable[[Mapping], None] = _anything
 
 

@@ -130,13 +130,8 @@ def ridge(x: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
 def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Train networks to predict, and let them and simpler things predict unseen photographs.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `TABLES`; with ``cycles`` of training that are shown ``epochs`` times.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`; its ``cycles``
+    of training are shown ``epochs`` times.
 
     Returns
     -------

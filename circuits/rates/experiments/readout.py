@@ -204,13 +204,7 @@ def _reader(tables_: Mapping, net: Network, rule: Framework, seeds) -> _Reader:
 def run(tables_: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Learn labels in one trial, test, learn slowly on, test, exchange the labels, test.
 
-    Parameters
-    ----------
-    tables_ : mapping
-        As `TABLES`.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`.
 
     Returns
     -------

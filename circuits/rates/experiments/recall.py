@@ -78,13 +78,7 @@ def _separation(own: np.ndarray, other: np.ndarray) -> np.ndarray:
 def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Train on digits and test recall and energy on others.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `TABLES`.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`.
 
     Returns
     -------

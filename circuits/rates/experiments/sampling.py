@@ -145,13 +145,7 @@ def _spread(pictures: np.ndarray, classes: np.ndarray) -> float:
 def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Train on digits with their classes, tell classes, compare what is drawn with unseen digits.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `TABLES`.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`.
 
     Returns
     -------

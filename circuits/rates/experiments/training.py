@@ -53,16 +53,18 @@ def network_of(tables: Mapping, given: Task, rule: Framework, seeds: Sequence[in
     return draw(sizes, seeds, feedback=own["feedback"], back=back, precise=precise)
 
 
+def needs_of(rule: Framework, back: str) -> tuple[int, ...]:
+    """Which of `NEEDS` a framework has with feedback of a kind: 1 or 0."""
+    needed = dict(zip(NEEDS, rule.needs, strict=True))
+    if back != BACK[0]:
+        needed["symmetric weights"] = 0
+    return tuple(needed.values())
+
+
 def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     """Train and measure the networks of all seeds.
 
-    Parameters
-    ----------
-    tables : mapping
-        As `TABLES`.
-    seeds : sequence of int
-    say : callable, optional
-        Is told the share that is done.
+    Called as `circuits.rates.experiments.kinds.Runs` says, with tables as `TABLES`.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def run(tables: Mapping, seeds: Sequence[int], say=None) -> xr.Dataset:
     measured = rule_of(tables["measured"]) if tables["measured"] else rule
     found |= cosines(net, measured, x, target, seeds)
     found |= signature(net, measured, x, target)
-    found["needs"] = np.tile(rule.needs, (len(seeds), 1))
+    found["needs"] = np.tile(needs_of(rule, tables["network"]["back"]), (len(seeds), 1))
     if rule.name == "predictive_coding":
         found["energy"] = _energy(net, rule, x, target)
     return dataset(found, seeds)
