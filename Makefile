@@ -60,6 +60,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/python .ci/ratchet.py
 
+FRAMEWORKS := digits_depth explicit_error four_layers gradient_alignment generec_family
 replicate: $(STAMP)
 	@set -e; for file in runs/*.toml; do \
 	  name=$$(basename $$file .toml); echo "== $$name"; \
@@ -67,6 +68,9 @@ replicate: $(STAMP)
 	  mkdir -p runs/results/$$name; cp runs/out/$$name/verdicts.json runs/results/$$name/; \
 	  rm -f runs/results/$$name/note.md; \
 	done
+	@for name in $(FRAMEWORKS); do \
+	  $(BIN)/python -m analysis.verdicts.frameworks runs/out/$$name runs/results; done
+	@$(BIN)/python -m analysis.verdicts.frameworks runs/results
 	@$(BIN)/python -m analysis.verdicts.results runs/results > runs/results/README.md
 
 predictions: $(STAMP)

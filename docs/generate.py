@@ -57,7 +57,8 @@ def write(here: Path) -> None:
     for name in ("generated", "reference"):
         shutil.rmtree(here / name, ignore_errors=True)
         (here / name).mkdir()
-    (here / "generated" / "circuit.svg").write_text(_circuit(), encoding="utf-8")
+    for name, figure in (("circuit", _circuit()), ("frameworks", _frameworks())):
+        (here / "generated" / f"{name}.svg").write_text(_svg(figure), encoding="utf-8")
     pages = {
         "runfile": _run_file(),
         "observables": _observables(),
@@ -79,10 +80,19 @@ def write(here: Path) -> None:
     _notebooks(here / "notebooks")
 
 
-def _circuit() -> str:
-    """Return the diagram of the default circuit as SVG."""
+def _svg(figure) -> str:
     import io
 
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "pulvinar"}):
+        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _circuit():
+    """Draw the diagram of the default circuit."""
     import matplotlib.pyplot as plt
 
     from analysis.figures.diagram import plot_circuit
@@ -90,11 +100,16 @@ def _circuit() -> str:
     spec = load_circuit()
     loops = [{f.name: getattr(loop, f.name) for f in fields(loop)} for loop in spec.loops]
     ax = plot_circuit(population_rows(spec), projection_rows(spec), loops)
-    text = io.StringIO()
-    with plt.rc_context({"svg.hashsalt": "pulvinar"}):
-        ax.figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(ax.figure)
-    return text.getvalue()
+    return ax.figure
+
+
+def _frameworks():
+    """Draw what is stored of the frameworks of learning."""
+    from analysis.figures.frameworks import plot_frameworks
+    from analysis.verdicts.frameworks import framework_rows
+
+    return plot_frameworks(framework_rows(ROOT / "runs" / "results"))
 
 
 def _run_file() -> str:

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis.figures.circuit import style
+from analysis.figures.frameworks import summary_sections
 from analysis.observables import by_condition
 
 __all__ = [
@@ -282,7 +283,7 @@ def depth_sections(ds: xr.Dataset) -> list[tuple]:
         for c in names
     ]
     sections.append(("Right in test", "Means ± s.d. over seeds.", None, (columns, rows)))
-    sections += _summary_sections(ds)
+    sections += summary_sections(ds)
     if "energy" in ds:
         rows = [
             [str(c), *(_energies(ds["energy"].sel(condition=c, depth=d)) for d in depths)]
@@ -292,57 +293,6 @@ def depth_sections(ds: xr.Dataset) -> list[tuple]:
         caption = "Energy after inference with the target clamped, first layer to last; means."
         sections.append(("Energy by layer", caption, None, (columns, rows)))
     return sections
-
-
-def _summary(ds) -> tuple[list[str], np.ndarray]:
-    """Columns of the summary of frameworks, and a row of means for each condition."""
-    depths = [int(d) for d in ds["depth"].values]
-    one = ds.isel(depth=0)
-    columns = [str(n) for n in ds["need"].values]
-    parts = [one["needs"].mean("seed").transpose("condition", "need").values]
-    columns += [f"right, {d} hidden" for d in depths]
-    parts.append(ds["score_test"].mean("seed").transpose("condition", "depth").values)
-    columns += [f"gradient, {d} hidden" for d in depths]
-    least = ds["cosine_feedforward"].min("layer").mean("seed")
-    parts.append(least.transpose("condition", "depth").values)
-    for carrier in ("plus", "error"):
-        for term in ds["term"].values:
-            columns.append(f"{carrier}: {term}")
-            coefficient = one["signature"].sel(carrier=carrier, term=term).mean("seed")
-            parts.append(coefficient.values[:, None])
-    columns.append("hidden change")
-    parts.append(one["hidden_change"].mean("seed").values[:, None])
-    return columns, np.concatenate(parts, axis=1)
-
-
-def _summary_sections(ds) -> list[tuple]:
-    """Return the summary of frameworks as a figure and a table."""
-    columns, values = _summary(ds)
-    names = [str(c) for c in ds["condition"].values]
-    with style():
-        figure = Figure(figsize=(10.5, 1.6 + 0.26 * len(names)), layout="constrained")
-        ax = figure.subplots()
-        image = ax.imshow(np.clip(values, -1, 1), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-        ax.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=7)
-        ax.set_yticks(range(len(names)), names, fontsize=7)
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6)
-        figure.colorbar(image, ax=ax, shrink=0.6)
-    caption = (
-        "What each framework needs (1 or 0), what it reaches, the least cosine over layers of its"
-        " change with backpropagation on its own weights, and what it leaves in the activity of the"
-        " output (one hidden layer): coefficients of outcome and prediction in the plus phase and"
-        " in what carries the error, and how much hidden rates change between the phases."
-    )
-    rows = [
-        [name, *("-" if not np.isfinite(v) else f"{v:.3g}" for v in row)]
-        for name, row in zip(names, values, strict=True)
-    ]
-    return [
-        ("Frameworks beside each other", caption, figure, None),
-        ("Frameworks in numbers", "Means over seeds.", None, (["condition", *columns], rows)),
-    ]
 
 
 def _energies(values) -> str:
