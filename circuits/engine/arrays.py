@@ -23,6 +23,7 @@ from circuits.engine.plan import COPY, INPUTS, Plan, group_of
 from circuits.engine.planner import cell_parameters
 from circuits.engine.shared import PROJECTION, SHARED, table_of
 from circuits.manipulations.model import ADDED
+from circuits.plasticity.homeostasis import SCALING_RATE, per_cycle
 from circuits.plasticity.learning import Learning, efficacy
 from circuits.synapses.receptors import receptor_tables
 from circuits.synapses.release import RELEASE_PARAMETERS, release_class
@@ -207,7 +208,7 @@ def draw_arrays(
     other numbers as they were.
     """
     arrays = _cell_arrays(spec, plan, np.random.default_rng([seed, 3]))
-    drawn, g_max = _synapse_arrays(spec, plan, seed, learning)
+    drawn, g_max = _synapse_arrays(spec, plan, seed, learning, cycle_ms)
     arrays |= drawn
     if plan.trains:
         _put_trains(arrays, spec, plan)
@@ -245,7 +246,7 @@ def draw_arrays(
     return arrays
 
 
-def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
+def _synapse_arrays(spec, plan, seed, learning, cycle_ms) -> tuple[dict, dict]:
     """Return what is drawn for each Synapses, and the GABA_B conductance of each group of cells."""
     offsets = _offsets(spec)
     parts: dict[str, list] = {}
@@ -280,6 +281,10 @@ def _synapse_arrays(spec, plan, seed, learning) -> tuple[dict, dict]:
                 own = learning.of(p.name)
                 put("w", first_weights(own, rng.standard_normal(n)))
                 shared[number, "factor"] = own["factor"]
+                if learning.homeostatic:
+                    put(SCALING_RATE, np.full(n, own["goal"]))
+                    for name, value in per_cycle(own, cycle_ms).items():
+                        shared[number, name] = value
                 if learning.individual:
                     for name, value, _ in constants(learning.code(p.name).namespace):
                         shared[number, name] = value

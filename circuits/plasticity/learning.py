@@ -16,6 +16,7 @@ import numpy as np
 
 from cells.parameters import InputError, ParameterTable, load_tables, nearest
 from circuits.anatomy.spec import CircuitSpec
+from circuits.plasticity.homeostasis import HOMEOSTASIS, homeostatic
 from circuits.plasticity.rules.registry import RULES, rule
 from circuits.plasticity.rules.rule import Rule, table_rows
 
@@ -33,7 +34,7 @@ _EFFICACY = {
 EFFICACIES = {name: f"efficacy = {expression}" for name, expression in _EFFICACY.items()}
 GATES = ("theta", "shuffled", "onset")
 # what a run file may say again of some projections, beside the parameters of the rule
-OWN = ("factor", "start", "start_sd", "gain")
+OWN = ("factor", "start", "start_sd", "gain", *HOMEOSTASIS)
 # parameters that are one for the whole circuit
 _SHARED = ("gate",)
 
@@ -70,10 +71,15 @@ class Learning:
         Conductance at weight one, in conductances of the anatomy table.
     bounds : float
         Exponent of the bounds of the weight: 0 hard, 1 soft.
+    tau_scaling, goal : float
+        Time constant (s) of synaptic scaling to a rate (Hz) of the target cell; 0: none. See
+        `circuits.plasticity.homeostasis`.
+    tau_decay : float
+        Time constant (s) of the decay of the weight; 0: none.
     own : tuple of (str, tuple of (str, float))
-        Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, a
-        ``factor`` of the rate, and other parameters of the rule than its gate; what comes later
-        counts.
+        Of the projections that a name matches, other ``start``, ``start_sd``, ``gain``, scaling
+        and decay, a ``factor`` of the rate (at 0 the weights stay, whatever scaling and decay), and
+        other parameters of the rule than its gate; what comes later counts.
     others : tuple of (str, str)
         Of the projections that a name matches, the rule they learn by in place of ``rule``, with
         its published parameters; read when that one is.
@@ -92,6 +98,9 @@ class Learning:
     bounds: float = 1.0
     lag: float = 40.0
     rise: float = 1.2
+    tau_scaling: float = 0.0
+    goal: float = 0.0
+    tau_decay: float = 0.0
     own: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 
@@ -106,7 +115,7 @@ class Learning:
         for key in ("start", "bounds"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{key}: {getattr(self, key):g} is outside [0, 1]")
-        for key in ("rate", "start_sd", "gain", "lag", "rise"):
+        for key in ("rate", "start_sd", "gain", "lag", "rise", *HOMEOSTASIS):
             if not getattr(self, key) >= 0:
                 raise InputError(f"{key}: {getattr(self, key):g} is below 0")
         for name, other in self.others:
@@ -168,6 +177,10 @@ class Learning:
                 )
             found |= {k for k in mine if spec.projections[k].plastic}
         names = [spec.projections[k].name for k in sorted(found)]
+        for name in names:
+            own = self.of(name)
+            if own["tau_scaling"] and not own["goal"]:
+                raise InputError(f"tau_scaling: '{name}' has no goal; say a rate, as '5 Hz'")
         for key in ("own", "others"):
             for pattern, _ in getattr(self, key):
                 if not fnmatch.filter(names, pattern):
@@ -210,6 +223,14 @@ class Learning:
         return table_rows(table)
 
     @property
+    def homeostatic(self) -> bool:
+        """Whether any weight is scaled, or decays, beside the rule."""
+        said = [dict(values) for _, values in self.own]
+        return any(
+            one.get(key) for one in (vars(self), *said) for key in ("tau_scaling", "tau_decay")
+        )
+
+    @property
     def individual(self) -> bool:
         """Whether the parameters of the rule are numbers of each synapse, not of the program."""
         return any(key not in OWN for _, values in self.own for key, _ in values)
@@ -240,6 +261,11 @@ class Learning:
             raise InputError(f"rule: {error}") from None
         if code.pre_model or code.post_model or code.learn_dt is not None:
             raise InputError(f"rule: '{name}' has state outside of the synapse, or a clock")
+        if self.homeostatic:
+            if not code.learn:
+                raise InputError(f"tau_scaling, tau_decay: '{name}' is not read at a gate, but"
+                                 " at each spike")  # fmt: skip
+            code = homeostatic(code)
         if name != self.rule and bool(code.learn) != bool(self.code().learn):
             raise InputError(f"others: '{name}' and '{self.rule}' are not read at the same times")
         if (

@@ -11,6 +11,7 @@ from brian2 import ms
 from cells import checked
 from cells.parameters import InputError, ParameterTable, parse_unit
 from circuits.anatomy.spec import CircuitSpec
+from circuits.plasticity.homeostasis import HOMEOSTASIS
 from circuits.plasticity.learning import OWN, Learning
 from circuits.plasticity.rules.registry import RULES, rule
 from circuits.runfiles.model import BIN_MS, Cycle
@@ -56,7 +57,10 @@ def learning_of(
             values[key] = checked.quantity(table[key], ms, f"{where} {key}")
     own = checked.table(table.get("own", {}), f"{where} own")
     parameters = rule(values["rule"]).table
-    units = dict.fromkeys(OWN) | _units(parameters, Learning.own_parameters(values["rule"]))
+    kept = {key: parse_unit(unit) for key, unit in HOMEOSTASIS.items()}
+    for key in HOMEOSTASIS.keys() & table.keys():
+        values[key] = checked.quantity(table[key], kept[key], f"{where} {key}")
+    units = dict.fromkeys(OWN) | kept | _units(parameters, Learning.own_parameters(values["rule"]))
     values["own"] = tuple(
         (name, _numbers(numbers, units, f"{where} own '{name}'")) for name, numbers in own.items()
     )
