@@ -30,6 +30,7 @@ __all__ = [
     "plot_sites",
     "plot_weight_change",
     "plot_weight_matrix",
+    "shown_snapshots",
 ]
 
 PREDICTION, PERSISTENCE, _SHUFFLE, _ERROR = "#0072B2", "#4D4D4D", "#CC79A7", "#D55E00"
@@ -380,8 +381,8 @@ def plot_offsets(curves: dict[str, list[xr.Dataset]], ax=None):
     return ax
 
 
-def _snapshots(ds):
-    """Snapshots worth showing: the start and the end of every block that learns, at most three."""
+def shown_snapshots(ds):
+    """Return at most three snapshots: the start, and the ends of blocks that learn."""
     names, block = ds["block"].values.astype(str), ds["cycle_block"].values
     learning = with_runs(ds[["learning"]])["learning"].isel(condition=0).transpose(..., "cycle")
     learning = learning.values.reshape(-1, block.size).max(0)
@@ -392,7 +393,7 @@ def _snapshots(ds):
 def weights_figure(ds):
     """Weights of the first condition before and after learning, by positions and by offset."""
     runs = _first_condition(ds.drop_dims("spike"))
-    shown = [name for name in _snapshots(ds) if name in ds["snapshot"].values]
+    shown = [name for name in shown_snapshots(ds) if name in ds["snapshot"].values]
     figure = Figure(figsize=(10.5, 6.6))
     top, bottom = figure.subfigures(2, 1, height_ratios=(3.6, 3))
     axes = top.subplots(1, len(shown), squeeze=False)[0]

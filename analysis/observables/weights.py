@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.data.blocks import finite_mean
+from analysis.measures.hidden import hidden_tuning, tuning_agreement
 from analysis.measures.weights import (
     WEIGHT_CLASSES,
     alignment,
@@ -98,3 +99,12 @@ def cue_selectivity_ratio(ds, block, projection, feature="direction", other="coi
     """
     of, against = (cue_selectivity(ds, block, projection, name) for name in (feature, other))
     return of / against if against > 0 else np.nan
+
+
+@observable("1")
+def hidden_tuning_r(ds, block, feature="direction"):
+    """Correlation over hidden cells of what they hear from the cue with what they tell relay cells.
+
+    See `analysis.measures.hidden.hidden_tuning`; the block ``start`` is before learning.
+    """
+    return tuning_agreement(hidden_tuning(ds, block, feature))

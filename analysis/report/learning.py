@@ -6,9 +6,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis.data import schema
-from analysis.figures import learning
+from analysis.figures import hidden, learning
 from analysis.figures.circuit import style
 from analysis.measures.baselines import PREDICTORS
+from analysis.measures.hidden import cue_projection, tuning_table
 from analysis.measures.learning import (
     WINDOW,
     baseline_table,
@@ -40,7 +41,7 @@ def sections(ds: xr.Dataset) -> list[tuple[str, str, Figure | None, tuple | None
     rules = rivals.rival_conditions(ds)
     with style():
         compared = _comparison(ds)
-    result = [*_drawn(ds, _plans(ds, rules)), compared]
+    result = [*_drawn(ds, [*_plans(ds, rules), *_hidden_plans(ds)]), compared]
     if "baseline" in ds:
         result.append(_predictors(ds))
     if rules:
@@ -107,6 +108,31 @@ def _plans(ds, rules) -> list[tuple]:
             + (() if blocks["training"] else ("block that learns",)),
             lambda: _gradients(ds),
         ),
+    ]
+
+
+def _hidden_plans(ds) -> list[tuple]:
+    """Plan the figure of hidden synapses, where a run has any."""
+    if "synapse_projection" not in ds or not cue_projection(schema.select(ds, *first_run(ds))):
+        return []
+    runs = {
+        name: [one for condition, seed in schema.runs(ds) if str(condition) == name
+               for one in [schema.select(ds, seed, condition).drop_dims("spike")]]
+        for name in condition_names(ds)
+    }  # fmt: skip
+    first = next(iter(runs.values()))
+    shown = learning.shown_snapshots(first[0])
+    return [
+        (
+            "Hidden synapses",
+            "Each dot is a cell of the predicting layer: what it tells the relay cells of the two "
+            "ways in which the bump may go, against what it hears of them from the cells of the "
+            "cue. A cell that hears what it tells is a conjunction of place and cue, which the "
+            "error that the relay cells send back can have made. Aligned: correlation of forward "
+            f"weights with the feedback, over all pairs of cells. Condition '{next(iter(runs))}'.",
+            ("weight", "synapse_source"),
+            lambda: (hidden.tuning_figure(first, shown), tuning_table(runs, shown)),
+        )
     ]
 
 
