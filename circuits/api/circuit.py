@@ -19,9 +19,10 @@ from circuits.api.rows import Rows
 from circuits.driver.courses import check_manipulations
 from circuits.driver.notes import notes_of
 from circuits.runfiles.catalogue import find_run, read_run, runs
+from circuits.runfiles.changes import merge
 from circuits.runfiles.model import Run
 from circuits.runfiles.resolve import resolve_document
-from circuits.runfiles.settings import AGAIN, merge
+from circuits.runfiles.settings import AGAIN
 from circuits.stimuli.arrays import Arrays
 from circuits.stimuli.stimulus import GROUPS, PICTURES, Stimulus
 

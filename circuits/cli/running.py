@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from circuits.runfiles import catalogue
-from circuits.runfiles.keys import check_names
+from circuits.runfiles.changes import apply_settings
+from circuits.runfiles.keys import check_choices, check_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,15 +25,31 @@ def _names(text: str) -> list[str]:
     return next(csv.reader([text], skipinitialspace=True))
 
 
-def _look_at(file: str) -> None:
-    """Find and read a run file, and look at its keys, before anything heavy is imported."""
-    path = catalogue.find_run(file)
-    check_names(catalogue.read_run(path), path.name)
+def _look_at(arguments) -> dict:
+    """Return a run file; its keys are looked at before anything heavy is imported."""
+    path = catalogue.find_run(arguments.file)
+    document = apply_settings(catalogue.read_run(path), arguments.settings)
+    check_names(document, path.name)
+    chosen = _names(arguments.conditions) if arguments.conditions else ()
+    check_choices(document, path.name, arguments.size, arguments.device, chosen)
+    return document
+
+
+def _leave_out() -> None:
+    """Let packages seem not to be there that others import where they are, and nothing here needs.
+
+    Brian2 imports pyplot and, for its own tests, pytest; xarray imports dask. Each takes longer
+    than a short run. Only the process of a command may do this.
+    """
+    left: dict = {name: None for name in ("pylab", "pytest", "dask") if name not in sys.modules}
+    sys.modules.update(left)
 
 
 def run(arguments) -> int:
     """Run a run file."""
-    _look_at(arguments.file)
+    document = _look_at(arguments)
+    if "extensions" not in document:  # of which nobody knows what they import
+        _leave_out()
     if arguments.threads is not None:
         arguments.settings.append(f"integration.threads={arguments.threads}")
     # worker processes and the program itself share the cores; numpy must not take them too
@@ -60,7 +78,7 @@ def sweep(arguments) -> int:
     os.environ.setdefault("MPLBACKEND", "Agg")
     from circuits.driver.progress import Progress
 
-    _look_at(arguments.file)
+    _look_at(arguments)
     slurm = None
     if arguments.slurm is not None:
         slurm = dict(part.partition("=")[::2] for part in arguments.slurm.split(","))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from cells.errors import known_keys
+from cells.errors import InputError, known_keys, nearest
 
-__all__ = ["check_names"]
+__all__ = ["check_choices", "check_names"]
 
 # what a run file says once, and what a condition may say again for itself
 ONCE = ("experiment", "name", "claim", "source", "anatomy", "size", "scale", "seeds", "device",
@@ -49,6 +49,10 @@ STIMULUS = (
     "cue_rest",
 )
 
+DEVICES = ("cpp", "cuda", "cython", "numpy")
+#: Of the anatomies that come along.
+SIZES = ("tiny", "column")
+
 _TABLES = {"cycle": CYCLE, "pacing": PACING, "integration": INTEGRATION, "inputs": INPUTS}
 _LISTS = {"criteria": CRITERION, "manipulation": MANIPULATION, "record": RECORD}
 
@@ -77,6 +81,36 @@ def check_names(document: Mapping, file: str) -> None:
             for k, row in enumerate(rows if isinstance(rows, list) else [], 1):
                 if isinstance(row, Mapping):
                     known_keys(row, valid, f"{at} {name} {k}")
+
+
+def check_choices(
+    document: Mapping, file: str, size: str | None, device: str | None, conditions: Sequence[str]
+) -> None:
+    """Raise InputError for a size, device or condition of a circuit that there is not.
+
+    Parameters
+    ----------
+    document : mapping
+        A run file; one of an anatomy of the user's has sizes of its own, which are not looked at.
+    file : str
+        For messages.
+    size, device : str, optional
+    conditions : sequence of str
+    """
+    if document.get("experiment", "circuit") != "circuit":
+        return
+    if size not in (None, *SIZES) and "anatomy" not in document:
+        raise InputError(f"{file}: size: unknown size '{size}'{nearest(str(size), SIZES)}")
+    if device not in (None, *DEVICES):
+        raise InputError(
+            f"{file}: device: unknown device '{device}'{nearest(str(device), DEVICES)}"
+        )
+    rows = document.get("condition")
+    rows = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    names = [str(row.get("name")) for row in rows] or ["baseline"]
+    for name in conditions:
+        if name not in names:
+            raise InputError(f"{file}: unknown condition '{name}'{nearest(name, names)}")
 
 
 def _conditions(document: Mapping, file: str) -> Iterator[tuple[str, Mapping]]:

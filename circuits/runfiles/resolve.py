@@ -17,13 +17,14 @@ from circuits.anatomy.tables import load_circuit, sizes_of
 from circuits.engine.devices import DEVICES
 from circuits.runfiles.blocks import block_cycles, cycle_of, scaled
 from circuits.runfiles.catalogue import find_run, read_run
+from circuits.runfiles.changes import apply_settings
 from circuits.runfiles.conditions import condition_names, conditions_of, learns
 from circuits.runfiles.criteria import criteria_of
 from circuits.runfiles.extensions import load_extensions
 from circuits.runfiles.files import used_files
 from circuits.runfiles.model import Cycle, Run
 from circuits.runfiles.records import recording, records_of
-from circuits.runfiles.settings import AGAIN, ONCE, Common, apply_settings, complete
+from circuits.runfiles.settings import AGAIN, ONCE, Common, complete
 
 __all__ = ["resolve", "resolve_document"]
 
@@ -56,7 +57,7 @@ def resolve(
     replicas : int, optional
         Goes before what the file says.
     settings : iterable of str
-        See `circuits.runfiles.settings.apply_settings`.
+        See `circuits.runfiles.changes.apply_settings`.
 
     Returns
     -------

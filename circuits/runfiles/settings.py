@@ -1,21 +1,21 @@
-"""Tables of a run file put together: defaults, ``--set``, and what a condition says again."""
+"""Tables of a run file put together: defaults, and what a condition says again."""
 
 from __future__ import annotations
 
 import copy
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cells.parameters import InputError
 from circuits.anatomy.folder import DEFAULT
 from circuits.plasticity.learning import Learning
+from circuits.runfiles.changes import merge
 from circuits.runfiles.keys import AGAIN, ONCE
 from circuits.runfiles.model import Cycle
 from circuits.stimuli.stimulus import Stimulus
 
-__all__ = ["AGAIN", "ONCE", "Common", "apply_settings", "complete", "merge", "merged"]
+__all__ = ["AGAIN", "ONCE", "Common", "complete", "merged"]
 
 
 @dataclass(frozen=True)
@@ -57,57 +57,6 @@ class Common:
     def wants(self, condition: str) -> bool:
         """Tell if a condition is to be run."""
         return not self.wanted or condition in self.wanted
-
-
-def apply_settings(document: Mapping, settings: Iterable[str]) -> dict:
-    """Return a run file with ``key=value`` settings applied.
-
-    Parameters
-    ----------
-    document : mapping
-    settings : iterable of str
-        The key is a dotted TOML key, the value is TOML or bare text: ``stimulus.contrast=0.5``,
-        ``projections."V1.L5IB->TRC".weight=30 nS``.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    InputError
-        For a setting that is no assignment.
-    """
-    result = copy.deepcopy(dict(document))
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if '"' in key and key.count('"') % 2:
-            # an equals sign within a quoted key
-            key, equals, value = setting.rpartition("=")
-        if not equals or not key.strip():
-            raise InputError(f"--set {setting}: expected key=value")
-        try:
-            change = tomllib.loads(f"{key} = {value}")
-        except tomllib.TOMLDecodeError:
-            quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
-            try:
-                change = tomllib.loads(f'{key} = "{quoted}"')
-            except tomllib.TOMLDecodeError:
-                raise InputError(f"--set {setting}: '{key.strip()}' is no dotted key") from None
-        merge(result, change, f"--set {setting}")
-    return result
-
-
-def merge(into: dict, change: Mapping, where: str) -> None:
-    """Put what a table says into another one; tables within are merged too."""
-    for key, value in change.items():
-        if isinstance(value, Mapping):
-            inner = into.setdefault(key, {})
-            if not isinstance(inner, dict):
-                raise InputError(f"{where}: '{key}' is no table")
-            merge(inner, value, where)
-        else:
-            into[key] = value
 
 
 def complete(document: Mapping) -> dict:

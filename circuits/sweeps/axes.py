@@ -48,7 +48,7 @@ class Axis:
         return self.key.replace('"', "")
 
     def setting(self, value) -> str:
-        """Return a value as `circuits.runfiles.settings.apply_settings` takes it."""
+        """Return a value as `circuits.runfiles.changes.apply_settings` takes it."""
         if self.unit:
             return f'{self.key}="{value!r} {self.unit}"'
         if isinstance(value, bool):

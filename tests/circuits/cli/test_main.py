@@ -52,7 +52,9 @@ def test_last_verdicts_are_those_of_the_newest_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["list"], ["run", "--help"], ["run", "frist_light"],
-     ["run", "typo.toml"], ["sweep", "typo.toml"]],
+     ["run", "typo.toml"], ["sweep", "typo.toml"], ["run", "first_light", "--size", "tyni"],
+     ["run", "first_light", "--conditions", "basline"],
+     ["run", "first_light", "--set", "stimulus.contrats=1"]],
 )  # fmt: skip
 def test_looking_around_and_typos_import_nothing_heavy(arguments, tmp_path):
     (tmp_path / "typo.toml").write_text('claim = "x"\n[stimulus]\ncontrats = 1\n')

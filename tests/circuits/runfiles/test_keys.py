@@ -7,6 +7,8 @@ import pytest
 from analysis.observables import OBSERVABLES
 from analysis.verdicts.judge import CRITERION, cannot_fail
 from cells.errors import InputError
+from circuits.anatomy.tables import sizes_of
+from circuits.engine.devices import DEVICES
 from circuits.manipulations import Manipulation
 from circuits.runfiles import catalogue, keys
 from circuits.stimuli.stimulus import Stimulus
@@ -36,6 +38,28 @@ def test_a_key_that_there_is_not_is_named(document, wanted):
     with pytest.raises(InputError, match=wanted):
         keys.check_names(document, "f.toml")
     keys.check_names({"experiment": "rate", **document}, "f.toml")
+
+
+@pytest.mark.parametrize(
+    ("choices", "wanted"),
+    [(("tyni", None, []), "f.toml: size: unknown size 'tyni'; did you mean 'tiny'"),
+     ((None, "cup", []), "f.toml: device: unknown device 'cup'; did you mean 'cpp'"),
+     ((None, None, ["b"]), "f.toml: unknown condition 'b'; valid: one, two")],
+)  # fmt: skip
+def test_a_choice_that_there_is_not_is_named(choices, wanted):
+    document = {"condition": [{"name": "one"}, {"name": "two"}]}
+    with pytest.raises(InputError, match=wanted):
+        keys.check_choices(document, "f.toml", *choices)
+    keys.check_choices(document, "f.toml", "tiny", "cuda", ["two"])
+    keys.check_choices({"anatomy": "mine"}, "f.toml", "tyni", None, ["baseline"])
+
+
+def test_sizes_and_devices_are_those_that_there_are():
+    assert set(keys.DEVICES) == set(DEVICES)
+    for path in catalogue.runs():
+        document = catalogue.read_run(path)
+        if "anatomy" not in document:
+            assert set(sizes_of()) == set(keys.SIZES)
 
 
 def test_no_criterion_that_comes_along_holds_whatever_comes_out():

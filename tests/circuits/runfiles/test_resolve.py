@@ -12,9 +12,9 @@ from circuits.anatomy.tables import load_circuit
 from circuits.driver.store import run_folder
 from circuits.engine.planner import cell_parameters
 from circuits.runfiles.catalogue import runs
+from circuits.runfiles.changes import apply_settings
 from circuits.runfiles.model import Cycle
 from circuits.runfiles.resolve import resolve
-from circuits.runfiles.settings import apply_settings
 
 BASE = """
 experiment = "circuit"

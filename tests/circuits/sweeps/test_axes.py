@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cells.parameters import InputError
-from circuits.runfiles.settings import apply_settings
+from circuits.runfiles.changes import apply_settings
 from circuits.sweeps.axes import axis_of, grid, latin_hypercube
 
 
