@@ -6,14 +6,15 @@ cortical cells, for instance) differ in parameters alone and live in one NeuronG
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import CodeType
 
 import numpy as np
-from brian2 import Equations
 from scipy.special import exprel
 
 from cells import checked
@@ -281,9 +282,19 @@ def cell_class(name: str) -> CellClass:
     return CELL_CLASSES[name]
 
 
+_EXPRESSION = re.compile(r"(?:(?P<of>\w+)|d(?P<rate>\w+)/dt)\s*=\s*(?P<code>[^:]+?)\s*:.+")
+
+
 @cache
-def _equations(model: CellModel) -> Equations:
-    return Equations(model.equations())
+def _expressions(model: CellModel) -> tuple[dict[str, CodeType], list[str]]:
+    """Return the right sides of the equations, and the names of the differential ones.
+
+    Read line by line as `CellModel.equations` writes them: to let Brian2 parse them takes longer
+    than all that is done with them here.
+    """
+    found = [m for line in model.equations().splitlines() if (m := _EXPRESSION.fullmatch(line))]
+    codes = {m["of"] or m["rate"]: compile(m["code"], model.name, "eval") for m in found}
+    return codes, [m["rate"] for m in found if m["rate"]]
 
 
 def steady_state(cell: CellClass, v: float | Sequence[float] | np.ndarray) -> dict[str, np.ndarray]:
@@ -301,7 +312,7 @@ def steady_state(cell: CellClass, v: float | Sequence[float] | np.ndarray) -> di
         In SI units; also ``"current"``, the net inward ionic current per compartment summed over
         their areas in ampere, whose root is the resting potential of an isopotential cell.
     """
-    equations = _equations(cell.model)
+    codes, differential = _expressions(cell.model)
     values = {name: float(quantity) for name, quantity in cell.parameters.items()}
     v = np.asarray(v, dtype=float)
     values |= {part.v: v for part in cell.model.compartments}
@@ -323,11 +334,10 @@ def steady_state(cell: CellClass, v: float | Sequence[float] | np.ndarray) -> di
         return evaluate(name, **held)
 
     def evaluate(name, **held):
-        code = equations[name].expr.code
-        symbols = {s for s in equations[name].expr.identifiers if s not in names}
-        return eval(code, {**names, **{s: value(s, **held) for s in symbols}})
+        symbols = {s for s in codes[name].co_names if s not in names}
+        return eval(codes[name], {**names, **{s: value(s, **held) for s in symbols}})
 
-    pending = [n for n in equations.diff_eq_names if n not in values]
+    pending = [n for n in differential if n not in values]
     # gates depend on potentials alone, calcium on gates: a second pass closes the chain
     for name in sorted(pending, key=lambda n: n.startswith("Ca")):
         at_zero, at_one = evaluate(name, **{name: 0.0}), evaluate(name, **{name: 1.0})

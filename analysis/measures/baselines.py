@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
 
 from analysis.data import schema
 from analysis.data.blocks import block_cycles, run_dims
@@ -61,6 +60,8 @@ def _regression(x, y, train, positive=False):
     mean, base = x[train].mean(0), y[train].mean(0)
     weights, penalty = _ridge(x[train] - mean, y[train] - base)
     if positive:
+        from scipy.optimize import nnls  # slow to load
+
         stacked = np.vstack([x[train] - mean, np.sqrt(penalty) * np.eye(x.shape[1])])
         zeros = np.zeros(x.shape[1])
         weights = np.stack(

@@ -9,6 +9,7 @@ import re
 import warnings
 
 import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.figure import Figure
 
 from analysis.figures.circuit import style
@@ -18,6 +19,7 @@ __all__ = ["colour_rules", "inline"]
 
 #: Bytes of one figure beyond which its points and lines become an image within the SVG.
 LIMIT = 600_000
+_MARGIN = 0.04  # inches
 _DOTS = 170  # of an inch, in images within the SVG
 _COLOUR = re.compile(r"(fill|stroke): #([0-9a-f]{6})\b")
 
@@ -47,7 +49,7 @@ def inline(figure: Figure, label: str, prefix: str, limit: int = LIMIT) -> tuple
             for artist in (*ax.lines, *ax.collections, *ax.patches):
                 artist.set_rasterized(True)
         text, boxes = _saved(figure)
-    (width, height), *_ = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+    left, top, width, height = _extent(figure)
     body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
@@ -60,9 +62,10 @@ def inline(figure: Figure, label: str, prefix: str, limit: int = LIMIT) -> tuple
     body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", body)
     body = _COLOUR.sub(r"\1: var(--c-\2)", body)
-    pixels = float(width) * 96 / 72
+    pixels = width * 96 / 72
     head = (
-        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 {width} {height}"'
+        f'<svg role="img" aria-label="{html.escape(label)}"'
+        f' viewBox="{left:.2f} {top:.2f} {width:.2f} {height:.2f}"'
         f' style="--w: {pixels:.0f}px">'
     )
     return f"{head}{body}</svg>", boxes
@@ -80,15 +83,24 @@ def _saved(figure) -> tuple[str, bool]:
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
+        # `Figure.savefig` would draw it twice
         # no date, so that the same result gives the same page
-        figure.savefig(
-            buffer, format="svg", dpi=_DOTS, facecolor="none", bbox_inches="tight",
-            pad_inches=0.04, metadata={"Date": None},
-        )  # fmt: skip
+        figure.set_dpi(_DOTS)
+        figure.set_facecolor("none")
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     boxes = [w for w in caught if "missing from font" in str(w.message)]
     for other in (w for w in caught if w not in boxes):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     return buffer.getvalue(), bool(boxes)
+
+
+def _extent(figure: Figure) -> tuple[float, float, float, float]:
+    """Return what a figure that was drawn fills: left, top, width and height in points."""
+    with style(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all was said when it was drawn
+        figure.set_dpi(72)
+        box = figure.get_tightbbox(RendererSVG(72, 72, io.StringIO())).padded(_MARGIN)
+    return box.x0 * 72, (figure.get_figheight() - box.y1) * 72, box.width * 72, box.height * 72
 
 
 def colour_rules(page: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri, stdtr, stdtrit  # scipy.stats is slow to load
 
 __all__ = [
     "FALSIFIED",
@@ -83,8 +84,6 @@ def decide(
     -------
     Decision
     """
-    from scipy import stats
-
     x = np.asarray(values, float)
     if not x.size or not np.isfinite(x).all():
         return Decision(UNDECIDED)
@@ -101,16 +100,15 @@ def decide(
     if alike:
         return Decision(leaning, (mean, mean), 0.0)
     error = float(x.std(ddof=1)) / math.sqrt(x.size)
-    student = stats.t(x.size - 1)
-    half = float(student.ppf(1 - LEVEL / 2)) * error
+    half = float(stdtrit(x.size - 1, 1 - LEVEL / 2)) * error
     sides = 1 if equivalence and inside else 2
-    p = min(1.0, sides * float(student.sf(abs(nearest) / error)))
+    p = min(1.0, sides * float(stdtr(x.size - 1, -abs(nearest) / error)))
     interval = (mean - half, mean + half)
     if p <= LEVEL:
         return Decision(leaning, interval, p)
     needed = None
     if nearest:
-        z = stats.norm.ppf(1 - LEVEL / sides) + stats.norm.ppf(_POWER)
+        z = ndtri(1 - LEVEL / sides) + ndtri(_POWER)
         needed = max(x.size + 1, math.ceil((z * x.std(ddof=1) / nearest) ** 2))
     return Decision(UNDECIDED, interval, p, needed)
 
