@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,17 +20,28 @@ from circuits.runfiles.extensions import load_extensions
 
 __all__ = ["run_jobs"]
 
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
 # of a worker: what it runs, and the shares that are done, in memory that all processes see
 _simulate = _shares = None
 
 
-def _start_worker(simulate, shares, extensions) -> None:
+def _end_with(parent: int) -> None:
+    """Let this process get a signal when its parent is gone, even one that was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it is gone already
+        os._exit(1)
+
+
+def _start_worker(simulate, shares, extensions, parent) -> None:
     global _simulate, _shares
     _simulate, _shares = simulate, shares
     load_extensions(extensions, "extensions")
     # an interrupt reaches the parent, which then ends its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     handle_interrupts(signal.SIGTERM, error=SystemExit)
+    _end_with(parent)
 
 
 def _known(tell: Callable[[float], None]) -> Callable[[float, float], None]:
@@ -118,7 +131,8 @@ def run_jobs(
     # numpy's own threads would only fight over the cores
     kept = {k: os.environ.get(k) for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     os.environ.update(dict.fromkeys(kept, "1"))
-    pool = ProcessPoolExecutor(n, context, _start_worker, (simulate, shares, list(extensions)))
+    told = (simulate, shares, list(extensions), os.getpid())
+    pool = ProcessPoolExecutor(n, context, _start_worker, told)
     try:
         futures = {pool.submit(_work, k, *job): k for k, job in enumerate(jobs)}
         workers = set(multiprocessing.active_children()) - before

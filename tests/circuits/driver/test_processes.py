@@ -3,7 +3,10 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,47 @@ def job(runs, progress, wait=0.0):
     time.sleep(wait)
     progress(0.5, wait)
     return runs, os.getpid(), os.environ["OMP_NUM_THREADS"]
+
+
+def note(runs, progress):
+    """Write which process this is, and go on for long."""
+    (Path(runs) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+_CUT_OFF = """
+if __name__ == "__main__":
+    from circuits.driver.processes import run_jobs
+    from circuits.driver.progress import Progress
+    from tests.circuits.driver.test_processes import note
+    run_jobs(note, [(FOLDER, {}), (FOLDER, {})], 2, Progress(), print)
+"""
+
+
+def _is_there(pid: str) -> bool:
+    status = Path("/proc", pid, "status")
+    return status.is_file() and "zombie" not in status.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a signal of Linux")
+def test_no_process_outlives_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(_CUT_OFF.replace("FOLDER", repr(str(tmp_path / "pids"))))
+    (tmp_path / "pids").mkdir()
+    root = Path(__file__).parents[3]
+    parent = subprocess.Popen([sys.executable, script], env=os.environ | {"PYTHONPATH": str(root)})
+    try:
+        while len(pids := [p.name for p in (tmp_path / "pids").iterdir()]) < 2:
+            assert parent.poll() is None
+            time.sleep(0.1)
+        assert all(map(_is_there, pids))
+    finally:
+        parent.kill()
+        parent.wait()
+    until = time.monotonic() + 30
+    while any(map(_is_there, pids)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(map(_is_there, pids))
 
 
 class Shares(Progress):
