@@ -53,10 +53,11 @@ def run(
         Processes at a time. With more than one a script needs ``if __name__ == "__main__":``,
         since every process imports it again; a notebook does not.
     out : path, optional
-        A run folder to write too, with report and verdicts. Without it nothing is left on the disk
-        but the compiled program in the cache.
+        A run folder to write too, with report and verdicts; if it holds this very run, made by this
+        code, that is what is returned. Without it nothing is left on the disk but the compiled
+        program in the cache.
     replace : bool
-        Let ``out`` replace the result of another run.
+        Replace whatever result ``out`` holds.
     progress : bool
         Whether to show a bar, and notes, on standard error.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import xarray as xr
 
-from analysis.data.versions import SCHEMA
+from analysis.data.versions import SCHEMA, open_result, read_json
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError, parse_unit
 from circuits.driver import checkpoint, store
@@ -66,14 +66,14 @@ def run_file(
         See `circuits.runfiles.resolve.resolve`.
     out : path, optional
         The run folder; default ``runs/out/NAME-HASH`` in a clone, ``pulvinar-out/NAME-HASH``
-        elsewhere. There an earlier result of the same run is replaced.
+        elsewhere. What the same code made there of the same run is returned as it is.
     jobs : int, optional
         Processes at a time; default one for each core, or for each core and thread of a program;
         on device cuda one.
     fresh : bool
-        Ignore what the same run has kept when it was cut short.
+        Ignore what the same run has kept when it was cut short, and what it has finished.
     replace : bool
-        Replace the result of another run too.
+        Replace whatever result there is.
     build_only : bool
         Compile the programs and run nothing. So it is on device cuda where there is no GPU.
     report : bool
@@ -178,8 +178,7 @@ def execute(
             raise InputError(f"{run.file}: device '{run.device}' is not here; pulvinar doctor says"
                              " what is missing")  # fmt: skip
         return _noted(simulated(run, jobs, progress, None)[0], notes)
-    if (earlier := store.check_replaced(folder, _identity(run), replace)) is not None:
-        progress.note(f"{run.name}: replaces the run of {earlier} in {folder}")
+    earlier = store.check_replaced(folder, _identity(run), replace)
     begun = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance.commit(),
@@ -187,6 +186,13 @@ def execute(
         **({"command": command} if command else {}),
         **({"notes": notes} if notes else {}),
     }
+    again = replace or fresh or build_only
+    if not again and (made := store.made_alike(folder, _identity(run), begun)) is not None:
+        progress.note(f"{run.name}: {folder} holds this very run, made by this code at {made};"
+                      " --replace runs it again")  # fmt: skip
+        return _made(folder, run, report)
+    if earlier is not None:
+        progress.note(f"{run.name}: replaces the run of {earlier} in {folder}")
     with store.reserved(folder):
         if build_only:
             _build_only(run, folder, progress, begun)
@@ -195,6 +201,16 @@ def execute(
         # what can be repeated comes when what cannot is on the disk
         progress.begin(f"{run.name}: analysis" + (" and report" if report else ""))
         judge_folder(folder, ds, described, run.criteria, report)
+    return ds
+
+
+def _made(folder: Path, run: Run, report: bool) -> xr.Dataset:
+    """Return the result of a finished run; what is missing of verdicts and report is made."""
+    ds = open_result(folder)
+    if not (folder / "verdicts.json").is_file() or (
+        report and not (folder / "report.html").is_file()
+    ):
+        judge_folder(folder, ds, read_json(folder / "run.json"), run.criteria, report)
     return ds
 
 

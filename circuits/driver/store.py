@@ -26,6 +26,7 @@ __all__ = [
     "check_writable",
     "identity",
     "is_run",
+    "made_alike",
     "new_folder",
     "reserved",
     "run_folder",
@@ -113,6 +114,26 @@ def is_run(folder: Path, document: Mapping) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return run_folder("", there) == run_folder("", document)
+
+
+def made_alike(folder: Path, document: Mapping, code: Mapping) -> str | None:
+    """Return when the same code made the same run that a folder holds; None where it did not.
+
+    Parameters
+    ----------
+    folder : path
+    document : mapping
+        `identity` of the run.
+    code : mapping
+        ``versions`` and, of a clone, ``commit`` and ``dirty``; what a changed clone made is never
+        known to be the same.
+    """
+    if code.get("dirty") or not is_run(folder, document) or not (folder / "result.nc").is_file():
+        return None
+    info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if info.get("dirty") or any(info.get(k) != code.get(k) for k in ("versions", "commit")):
+        return None
+    return str(info.get("started", "an unknown time"))
 
 
 @contextlib.contextmanager

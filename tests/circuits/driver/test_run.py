@@ -221,10 +221,22 @@ def test_a_folder_with_another_run_is_replaced_if_asked_for(path, tmp_path, cann
     notes = []
     monkeypatch.setattr(Progress, "note", lambda self, text: notes.append(text))
     options = {"device": "numpy", "jobs": 1, "out": tmp_path / "r"}
+
+    def told(words):
+        return len([note for note in notes if words in note])
+
+    code = {"commit": "a" * 40, "dirty": False}
+    monkeypatch.setattr(provenance, "commit", lambda: code)
     run_file(path, **options)
-    assert not [note for note in notes if "replaces" in note]
-    run_file(path, **options)  # the same again
-    assert len([note for note in notes if "replaces the run of" in note]) == 1
+    assert not told("replaces") and not told("this very run")
+    started = json.loads((tmp_path / "r" / "run.json").read_text())["started"]
+    found = []
+    run_file(path, show=found.append, **options)  # the same again
+    assert not told("replaces") and told(f"this very run, made by this code at {started}") == 1
+    assert found[0].identical(schema.load(tmp_path / "r"))
+    code["dirty"] = True
+    run_file(path, **options)
+    assert told("replaces the run of") == 1 and told("this very run") == 1
     with pytest.raises(InputError, match="holds another run, 'small' of "):
         run_file(path, seeds=[9], **options)
     assert json.loads((tmp_path / "r" / "run.json").read_text())["seeds"] == [3, 4]

@@ -155,6 +155,18 @@ def test_another_run_is_not_replaced_without_a_word(tmp_path):
         with pytest.raises(InputError, match=r"holds another run, 'n' of 1 May; .* --replace"):
             store.check_replaced(target, other, False)
         assert store.check_replaced(target, other, True) == "1 May"
+    code = {"versions": {"numpy": "2"}, "commit": "a", "dirty": False}
+    assert store.made_alike(target, mine, code) is None
+    (target / "result.nc").touch()
+    for made, now, wanted in (
+        (code, code, "1 May"), (code, code | {"commit": "b"}, None), ({}, code, None),
+        (code, code | {"dirty": True}, None), (code | {"dirty": True}, code, None),
+        (code, code | {"versions": {"numpy": "3"}}, None),
+        ({"versions": {"numpy": "2"}}, {"versions": {"numpy": "2"}}, "1 May"),  # of a wheel
+    ):  # fmt: skip
+        store.write_json(target / "run.json", info | {"conditions": ["baseline"]} | made)
+        assert store.made_alike(target, mine, now) == wanted
+        assert store.made_alike(target, store.identity(run, "numpy", ["baseline"]), now) is None
     (target / "run.json").write_text("{")
     with pytest.raises(InputError, match="--replace"):
         store.check_replaced(target, mine, False)
