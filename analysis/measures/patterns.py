@@ -81,7 +81,8 @@ def pattern(ds: xr.Dataset, population: str, phase: str = "cycle") -> xr.DataArr
 
 def _centred(x):
     x = np.asarray(x, float)
-    centred = x - x.mean(-1, keepdims=True)
+    # no mean of nothing: of an empty axis numpy would warn
+    centred = x - x.sum(-1, keepdims=True) / max(x.shape[-1], 1)
     norm = np.sqrt((centred**2).sum(-1))
     scale = np.abs(x).max(-1, initial=0)
     # below rounding of its own size a pattern has no variance
