@@ -7,9 +7,9 @@ Cells have labels (``population``, ``area``, ``layer``, ``cell_class``) and a pl
 ``polarity`` are what it is made of (-1 and "" for cells without). Channels run through the
 positions of one polarity, then of the next. ``picture``, ``row``, ``left``, ``centre`` and
 ``film_frame`` tell which picture each cycle showed, and where in it; ``image`` which one of a set
-of images and ``deviant`` (1 or 0) if it came unexpected; ``coin`` (1 or -1) is what a
-cue told that means nothing. Times count from the start of
-the warm-up, which lasts until the first ``cycle_start``; ``t_stop_s`` is the end.
+of images and ``deviant`` (1 or 0) if it came unexpected; ``velocity`` the positions that it moved
+in, where speeds differ; ``coin`` (1 or -1) is what a cue told that means nothing. Times count
+from the start of the warm-up, which lasts until the first ``cycle_start``; ``t_stop_s`` is the end.
 With several runs it has dims ``seed`` and ``condition`` too, and each spike carries its run in
 ``spike_seed`` (the seed's value) and ``spike_condition`` (an index into ``condition``).
 

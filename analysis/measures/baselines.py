@@ -23,7 +23,9 @@ __all__ = ["PREDICTORS", "add_baselines", "baselines"]
 #: Scored as `r_pred` is, in the same cycles and positions.
 PREDICTORS = {
     "persistence": "outcome of the cycle before",
-    "shift": "outcome of the cycle before, moved on by the step of the movement: no learning",
+    "shift": "outcome of the cycle before, moved on by the step of the movement, where speeds "
+    "differ by the middle one: no learning",
+    "own_shift": "the same by the step of that very sweep, where speeds differ",
     "ridge": "ridge regression on the outcome of the cycle before",
     "ridge_spikes": "ridge regression on the spikes that the plastic synapses see before the end "
     "of the minus phase",
@@ -70,16 +72,19 @@ def _regression(x, y, train, positive=False):
     return (x - mean) @ weights + base
 
 
-def _shifted(ds, block, before, at):
+def _shifted(ds, block, before, at, own=False):
     """Move the patterns (cycle, position) of a block on by what the stimulus moves in a cycle."""
     stimulus, steps = movement(ds, block)
-    if not steps:
+    if not steps or (own and "velocity" not in ds):
         return np.full(before.shape, np.nan)
     n_x = int(ds.attrs.get("n_x", before.shape[1]))
-    way = np.sign(steps[0]) * np.ones(len(before), int)
-    if len(steps) > 1:
-        way[at] = ds["direction"].values[at]
-    step = abs(steps[0]) * way * (1 if stimulus.get("kind") == "ring" else -1)
+    step = steps[0] * np.ones(len(before), int)
+    if "velocity" in ds:
+        moved = ds["velocity"].values[at]
+        step[at] = np.rint(moved if own else np.sign(moved) * np.median(np.abs(moved)))
+    elif len(steps) > 1:
+        step[at] = abs(steps[0]) * ds["direction"].values[at]
+    step = step * (1 if stimulus.get("kind") == "ring" else -1)
     x = np.arange(before.shape[1])
     source = x % n_x - step[:, None]
     inside = (source >= 0) & (source < n_x) | (stimulus.get("kind") == "ring")
@@ -128,6 +133,7 @@ def baselines(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, f
     patterns = {
         "persistence": before,
         "shift": _shifted(ds, block, before, at),
+        "own_shift": _shifted(ds, block, before, at, own=True),
         "ridge": _regression(before, outcome, train),
     }
     if "synapse_source" in ds:

@@ -43,7 +43,8 @@ def movement(ds: xr.Dataset, block: str | None = None) -> tuple[dict, tuple[int,
     stimulus : dict
         Table of the run file, with what the condition and the block change in it.
     steps : tuple of int
-        Positions; two where it moves both ways. Empty where the run does not say.
+        Positions; two where it moves both ways, more where speeds differ. Empty where the run does
+        not say.
     """
     document = json.loads(ds.attrs.get("run", "{}"))
     names = ds["block"].values.astype(str).tolist() if "block" in ds.dims else []
@@ -64,6 +65,11 @@ def movement(ds: xr.Dataset, block: str | None = None) -> tuple[dict, tuple[int,
     if step is None or _is_film(ds, stimulus):
         return stimulus, ()
     step = int(step)
+    if "velocity" in ds and block in names:
+        moved = np.rint(ds["velocity"].values[block_cycles(ds, block)])
+        steps = {int(v) for v in moved[np.isfinite(moved) & (moved != 0)]}
+        if steps:
+            return stimulus, tuple(sorted(steps, reverse=True))
     ways = set()
     if "direction" in ds and block in names:
         ways = set(ds["direction"].values[block_cycles(ds, block)].astype(int).tolist()) - {0}

@@ -33,6 +33,8 @@ STIMULUS = (
     "polarities",
     "spacing",
     "step",
+    "speeds",
+    "acceleration",
     "motion",
     "sweep",
     "direction",

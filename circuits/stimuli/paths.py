@@ -19,6 +19,7 @@ class SweepPath:
     picture: np.ndarray  # (cycle,) number of the photograph
     sign: np.ndarray  # (cycle,) +1 the way of `step`, -1 the opposite way
     moved: np.ndarray  # (cycle, bin in cycle), from the start of the sweep, positions or frames
+    velocity: np.ndarray  # (cycle,) positions or frames moved in the cycle, with their sign
 
     def at_places(self, values) -> np.ndarray:
         """Return one value per place of an array over cycles."""
@@ -35,13 +36,15 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
     """Return the path through pictures whose sweeps take ``lengths`` cycles (None: for ever)."""
     pictures = _rounds(range(len(lengths)), rng)
     signs = _rounds(DIRECTIONS[stimulus.direction], rng)
-    picture, sign, age, sweep = np.zeros((4, n_cycles), int)
+    speeds = _rounds(stimulus.speeds or (1,), rng)
+    picture, sign, speed, age, sweep = np.zeros((5, n_cycles), int)
     first = 0
     for number in itertools.count():
         shown = int(next(pictures))
         length = min(lengths[shown] or n_cycles, n_cycles - first)
         now = slice(first, first + length)
         picture[now], sign[now], sweep[now] = shown, next(signs), number
+        speed[now] = next(speeds)
         age[now] = np.arange(length)
         first += length
         if first == n_cycles:
@@ -51,10 +54,15 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
         # the same cycles in another order, each at a place of its own; where the moving sequence
         # jumps is kept, so that the same cycles are scored
         mixed = rng.permutation(n_cycles)
-        picture, sign, age, sweep = picture[mixed], sign[mixed], age[mixed], np.arange(n_cycles)
+        picture, sign, speed, age = picture[mixed], sign[mixed], speed[mixed], age[mixed]
+        sweep = np.arange(n_cycles)
     within = (np.arange(bins) + 0.5) / bins if stimulus.motion == "smooth" else np.zeros(bins)
-    moved = stimulus.step * sign[:, None] * (age[:, None] + within)
-    return SweepPath(sweep, jump, picture, sign, moved)
+    first = stimulus.step * sign * speed
+    gained = np.copysign(stimulus.acceleration, first)
+    velocity = first + gained * age
+    before = first * age + gained * age * (age - 1) / 2
+    moved = before[:, None] + velocity[:, None] * within
+    return SweepPath(sweep, jump, picture, sign, moved, velocity)
 
 
 def image_order(stimulus: Stimulus, n_cycles: int, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -79,19 +87,23 @@ def sweep_length(stimulus, extent: float, span: float, per_step: float, what: st
     """Return the cycles one sweep takes (None: no end), and how far its start is free to lie."""
     if extent < span:
         raise bad_value(what, f"the window needs {span + 1:.0f} px, {whose} has {extent + 1:.0f}")
-    stride = abs(stimulus.step) * per_step
+    stride = stimulus.velocity(0) * per_step
     if stride == 0:
         return stimulus.sweep, int(extent - span)
     # one step is left free, for the start to differ between sweeps
     room = int((extent - span) // stride) - 1
+    if stimulus.acceleration:
+        longest = min(room, stimulus.sweep)
+        room = next((n for n in range(longest, 0, -1)
+                     if stimulus.distance(n + 1) * per_step <= extent - span), 0)  # fmt: skip
     if room < 1:
-        need = span + 2 * stride + 1
+        need = span + stimulus.distance(2) * per_step + 1
         raise bad_value(
             what, f"two steps need {need:.0f} px or frames, {whose} has {extent + 1:.0f}"
         )
     if stimulus.sweep is None or stimulus.sweep >= room:
-        return room, int(stride)
-    return stimulus.sweep, int(extent - span - stimulus.sweep * stride)
+        return room, int(stimulus.velocity(room) * per_step)
+    return stimulus.sweep, int(extent - span - stimulus.distance(stimulus.sweep) * per_step)
 
 
 def place_starts(stimulus, path: SweepPath, free, last, rng) -> np.ndarray:

@@ -35,7 +35,7 @@ __all__ = ["PLACES", "places_of", "render", "sequence"]
 
 #: Where in a picture, film or ring a cycle is, and how the coin fell in it, with units.
 PLACES = {"left": "px", "row": "px", "centre": "positions", "film_frame": "frames", "coin": "1",
-          "image": "1", "deviant": "1"}  # fmt: skip
+          "image": "1", "deviant": "1", "velocity": "positions"}  # fmt: skip
 
 _COIN = 99  # of the seed of the coin, where blocks have their numbers
 _SET = 98  # of the seed of the set of images, which all blocks share
@@ -111,7 +111,7 @@ def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
     columns = left - start_x + stimulus.spacing * np.arange(stimulus.n_x)
     seen, squares = [], []
     # no more of a film than will be shown; but a fixed gain is that of all of it
-    n_shown = 2 + (n_cycles + 1) * max(1, abs(stimulus.step))
+    n_shown = 2 + (n_cycles + 1) * max(1, int(stimulus.velocity(0)))
     frames = itertools.chain([first], frames)
     for frame in itertools.islice(frames, n_shown) if stimulus.gain_control else frames:
         cropped = frame[crop]
@@ -187,6 +187,8 @@ def render(
         - where there is a cue ``cue`` (cycle, feature), Hz: rate of the inputs of cue cells, two
           features for each thing told: forward and backward, or heads and tails of the coin;
           ``coin`` (cycle): 1 or -1, of `PLACES` too.
+        - where speeds differ ``velocity`` (cycle), positions moved in the cycle; ``predictable``
+          follows it.
         - of a set of images ``image`` (cycle), its number, and ``deviant`` (cycle), 1 or 0.
 
         Every variable has ``units``.
@@ -233,7 +235,7 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
     if not np.isfinite(rate).all():
         raise bad_value(stimulus.kind, "the rates of the relay cells do not stay finite")
     x = np.arange(stimulus.n_x)
-    step = stimulus.step * path.sign
+    step = path.velocity
     source = x + step[:, None]
     known = still | (source >= 0) & (source < stimulus.n_x)
     known = np.tile(known & ~path.jump[:, None], len(stimulus.polarities))
@@ -263,6 +265,8 @@ def _render(stimulus, n_cycles, cycle_length, bin, seed, block, plus_start, tabl
             "plus_start": plus_start,
         },
     )
+    if stimulus.speeds or stimulus.acceleration:
+        where["velocity"] = step
     if stimulus.cue:
         told, coin = _cue(stimulus, np.sign(step), [seed, *block])
         dataset["cue"] = (("cycle", "feature"), told, {"units": "Hz"})
@@ -311,7 +315,8 @@ def _set_samples(stimulus, n_cycles, bins, rng, seed, table) -> tuple:
     where = {name: values[order] for name, values in where.items()}
     where |= {"image": order, "deviant": deviant}
     jump = np.arange(n_cycles) == 0
-    path = SweepPath(order, jump, path.picture[order], path.sign[order], path.moved[order])
+    path = SweepPath(order, jump, path.picture[order], path.sign[order], path.moved[order],
+                     path.velocity[order])  # fmt: skip
     # every image was shown before: all positions can be predicted
     return True, typical, (*(a_map[order] for a_map in maps), path, where)
 
@@ -345,7 +350,7 @@ def _attribute(name, value):
     if isinstance(value, Arrays):
         return str(value)
     if isinstance(value, tuple):
-        return " ".join(value)
+        return " ".join(map(str, value))
     if value is None:
         return {"sweep": "until the picture ends", "array": "none"}.get(name, "drawn from the seed")
     return int(value) if isinstance(value, bool) else value

@@ -92,6 +92,12 @@ class Stimulus:
     step : int, optional
         Positions moved in one cycle (frames, of a file with several); negative moves back, 0
         stands still. Default 2, on a ring 3.
+    speeds : sequence of int, optional
+        Every sweep moves one of these times ``step`` in a cycle: all of them in an order drawn from
+        the seed, then all again. Default: ``step`` alone.
+    acceleration : float
+        Positions by which a sweep moves farther in every cycle than in the one before, on
+        pictures and rings.
     motion : {"smooth", "stepped"}
         Constant velocity all the time, so that no phase of the cycle is marked; or one jump at
         each cycle start.
@@ -150,6 +156,8 @@ class Stimulus:
     polarities: tuple[str, ...] | None = None
     spacing: int = 6
     step: int | None = None
+    speeds: tuple[int, ...] = ()
+    acceleration: float = 0.0
     motion: str = "smooth"
     sweep: int | None = None
     direction: str = "forward"
@@ -203,8 +211,7 @@ class Stimulus:
         check_whole("n_x", self.n_x, 2)
         check_whole("spacing", self.spacing, 1)
         check_whole("step", self.step)
-        if self.kind == "photograph" and abs(self.step) >= self.n_x:
-            raise bad_value("step", f"{self.step} leads out of the {self.n_x} positions")
+        self._check_speeds()
         if self.row is not None:
             check_whole("row", self.row, 0)
         if self.sweep is not None:
@@ -233,6 +240,29 @@ class Stimulus:
                 raise bad_value("array", "kind 'array' needs an array, from Python; of a file say"
                                 " kind = 'file'")  # fmt: skip
             check_pictures(self.array)
+
+    def _check_speeds(self) -> None:
+        """Raise if a sweep would leave the window within a cycle."""
+        speeds = (self.speeds,) if isinstance(self.speeds, int) else tuple(self.speeds)
+        object.__setattr__(self, "speeds", speeds)
+        for speed in speeds:
+            check_whole("speeds", speed, 1)
+        if len(set(speeds)) != len(speeds):
+            raise bad_value("speeds", "each of them once")
+        _between("acceleration", self.acceleration, -np.finfo(float).tiny, self.n_x)
+        if self.acceleration and (self.sweep is None or not self.step):
+            raise bad_value("acceleration", "needs a step, and a sweep of so many cycles")
+        if self.kind == "photograph" and self.velocity((self.sweep or 1) - 1) >= self.n_x:
+            key = "speeds" if speeds else "acceleration" if self.acceleration else "step"
+            raise bad_value(key, f"{getattr(self, key)} leads out of the {self.n_x} positions")
+
+    def velocity(self, age: int) -> float:
+        """Return the positions that the fastest sweep moves in its cycle number ``age``."""
+        return abs(self.step) * max(self.speeds, default=1) + self.acceleration * age
+
+    def distance(self, cycles: int) -> float:
+        """Return the positions that the fastest sweep moves in so many cycles."""
+        return self.velocity(0) * cycles + self.acceleration * cycles * (cycles - 1) / 2
 
     def _check_set(self) -> None:
         """Raise if what is said of a set of images does not go together."""
