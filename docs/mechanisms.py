@@ -11,7 +11,9 @@ from scipy.special import exprel
 from cells.currents import CURRENTS
 from cells.models import CELL_CLASSES, cell_class
 from cells.parameters import InputError
+from circuits.plasticity import homeostasis
 from circuits.plasticity.bench.run import gate_lead
+from circuits.plasticity.homeostasis import per_cycle
 from circuits.plasticity.rules.registry import RULES, WHY, rule
 from circuits.plasticity.rules.trains import window_trains
 from circuits.synapses.receptors import _TEMPLATES as RECEPTORS
@@ -34,12 +36,14 @@ def write(here: Path) -> None:
     pages |= {f"receptor_{name}": _receptor(name, folder) for name in RECEPTORS}
     pages["release"] = _release(folder)
     pages |= {f"rule_{name}": _rule(name, folder) for name in RULES}
+    pages["homeostasis"] = _homeostasis(folder)
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
     parts = ["# Mechanisms\n"]
     for title, begin in (("Membrane currents", "current_"), ("Cell classes", "cell_"),
                          ("Receptors", "receptor_"), ("Release", "release"),
-                         ("Plasticity rules", "rule_")):  # fmt: skip
+                         ("Plasticity rules", "rule_"),
+                         ("Beside a rule", "homeostasis")):  # fmt: skip
         names = "\n".join(name for name in pages if name.startswith(begin))
         parts.append(f"## {title}\n\n```{{toctree}}\n:maxdepth: 1\n{names}\n```\n")
     (folder / "index.md").write_text("\n".join(parts), encoding="utf-8")
@@ -223,6 +227,37 @@ def _release(folder: Path) -> str:
         "exact between spikes.\n", _code(RELEASE_EQUATIONS), "At a spike:\n",
         _code(RELEASE_ON_PRE), _image(drawn, "release at ten spikes 50 ms apart"),
         "Ten spikes 50 ms apart, by class.\n",
+    ])  # fmt: skip
+
+
+def _homeostasis(folder: Path) -> str:
+    import matplotlib.pyplot as plt
+
+    cycle, goal, steps = 200.0, 4.0, np.arange(600)
+    figure, ax = plt.subplots(figsize=(7, 2.8))
+    for label, taus in (("tau_scaling 40 s", (40.0, 0.0)), ("tau_decay 40 s", (0.0, 40.0)),
+                        ("both", (40.0, 40.0))):  # fmt: skip
+        own = {"tau_scaling": taus[0], "tau_decay": taus[1], "goal": goal}
+        share = per_cycle(own, cycle)
+        w = [0.2]
+        for _ in steps[1:]:  # a cell whose rate follows its weight, 20 Hz at weight one
+            change = share["scaling"] * (1 - 20 * w[-1] / goal) - share["forgetting"]
+            w.append(min(max(w[-1] * (1 + change) - 1e-3, 0), 1))
+        ax.plot(steps * cycle * 1e-3, w, lw=1, label=label)
+    ax.plot(steps * cycle * 1e-3, np.maximum(0.2 - 1e-3 * steps, 0), "k:", lw=1, label="neither")
+    ax.set(xlabel="time (s)", ylabel="weight", ylim=(0, None))
+    ax.legend(frameon=False, fontsize=7, ncols=4)
+    drawn = _save(figure, folder / "homeostasis.svg")
+    says = homeostasis.__doc__ or ""
+    dois = re.findall(r"doi:(10\S+?)[.,]?(?=\s|$)", says)
+    doc = says.split("References")[0].strip()
+    return "\n".join([
+        "# Synaptic scaling and decay\n", doc + "\n", "In the synapse, beside the rule:\n",
+        _code(homeostasis.MODEL), "When it is read:\n", _code(homeostasis.LEARN),
+        _image(drawn, "weights that a drift of -0.001 in a cycle would empty"),
+        "Weights of a cell that fires at 20 Hz times its weight, under a drift of -0.001 in a "
+        "cycle; goal 4 Hz.\n",
+        "Sources: " + ", ".join(f"[{doi}](https://doi.org/{doi})" for doi in dois) + ".\n",
     ])  # fmt: skip
 
 

@@ -26,19 +26,27 @@ from pathlib import Path
 from cells.parameters import ParameterTable, load_tables
 from circuits.plasticity.rules.rule import BrianCode
 
-__all__ = ["HOMEOSTASIS", "SCALING_RATE", "homeostasis_table", "homeostatic", "per_cycle"]
+__all__ = [
+    "HOMEOSTASIS",
+    "LEARN",
+    "MODEL",
+    "SCALING_RATE",
+    "homeostasis_table",
+    "homeostatic",
+    "per_cycle",
+]
 
 #: What a run file may say of it, and in what unit; 0 is without.
 HOMEOSTASIS = {"tau_scaling": "s", "goal": "Hz", "tau_decay": "s"}
 #: The averaged rate of the target cell, a variable of the synapse.
 SCALING_RATE = "mean_rate"
-_MODEL = f"""
+MODEL = f"""
 d{SCALING_RATE}/dt = -{SCALING_RATE}/tau_rate : Hz (event-driven)
 scaling : 1 (constant)
 goal : Hz (constant)
 forgetting : 1 (constant)
 """
-_LEARN = f"w = clip(w*(1 + int(factor > 0)*(scaling*(1 - {SCALING_RATE}/goal) - forgetting)), 0, 1)"
+LEARN = f"w = clip(w*(1 + int(factor > 0)*(scaling*(1 - {SCALING_RATE}/goal) - forgetting)), 0, 1)"
 
 
 @cache
@@ -51,9 +59,9 @@ def homeostatic(code: BrianCode) -> BrianCode:
     """Return a gated rule to which scaling and decay are added."""
     return replace(
         code,
-        synapse_model=code.synapse_model.strip() + _MODEL,
+        synapse_model=code.synapse_model.strip() + MODEL,
         on_post=f"{code.on_post.strip()}\n{SCALING_RATE} += 1/tau_rate",
-        learn=f"{code.learn.strip()}\n{_LEARN}",
+        learn=f"{code.learn.strip()}\n{LEARN}",
         namespace={**code.namespace, "tau_rate": homeostasis_table()["tau_rate"]},
     )
 
