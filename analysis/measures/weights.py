@@ -65,11 +65,10 @@ def movement(ds: xr.Dataset, block: str | None = None) -> tuple[dict, tuple[int,
     if step is None or _is_film(ds, stimulus):
         return stimulus, ()
     step = int(step)
-    if "velocity" in ds and block in names:
+    if "velocity" in ds and block is not None and block in names:
         moved = np.rint(ds["velocity"].values[block_cycles(ds, block)])
-        steps = {int(v) for v in moved[np.isfinite(moved) & (moved != 0)]}
-        if steps:
-            return stimulus, tuple(sorted(steps, reverse=True))
+        if found := {int(v) for v in moved[np.isfinite(moved) & (moved != 0)]}:
+            return stimulus, tuple(sorted(found, reverse=True))
     ways = set()
     if "direction" in ds and block in names:
         ways = set(ds["direction"].values[block_cycles(ds, block)].astype(int).tolist()) - {0}

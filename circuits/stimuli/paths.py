@@ -57,10 +57,10 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
         picture, sign, speed, age = picture[mixed], sign[mixed], speed[mixed], age[mixed]
         sweep = np.arange(n_cycles)
     within = (np.arange(bins) + 0.5) / bins if stimulus.motion == "smooth" else np.zeros(bins)
-    first = stimulus.step * sign * speed
-    gained = np.copysign(stimulus.acceleration, first)
-    velocity = first + gained * age
-    before = first * age + gained * age * (age - 1) / 2
+    begin = stimulus.step * sign * speed
+    gained = np.copysign(stimulus.acceleration, begin)
+    velocity = begin + gained * age
+    before = begin * age + gained * age * (age - 1) / 2
     moved = before[:, None] + velocity[:, None] * within
     return SweepPath(sweep, jump, picture, sign, moved, velocity)
 

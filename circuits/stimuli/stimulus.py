@@ -258,7 +258,7 @@ class Stimulus:
 
     def velocity(self, age: int) -> float:
         """Return the positions that the fastest sweep moves in its cycle number ``age``."""
-        return abs(self.step) * max(self.speeds, default=1) + self.acceleration * age
+        return abs(self.step or 0) * max(self.speeds, default=1) + self.acceleration * age
 
     def distance(self, cycles: int) -> float:
         """Return the positions that the fastest sweep moves in so many cycles."""
