@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.data.blocks import finite_mean
-from analysis.measures.hidden import hidden_tuning, tuning_agreement
+from analysis.measures.hidden import cue_projection, hidden_tuning, tuning_agreement
 from analysis.measures.weights import (
     WEIGHT_CLASSES,
     alignment,
@@ -105,6 +105,9 @@ def cue_selectivity_ratio(ds, block, projection, feature="direction", other="coi
 def hidden_tuning_r(ds, block, feature="direction"):
     """Correlation over hidden cells of what they hear from the cue with what they tell relay cells.
 
-    See `analysis.measures.hidden.hidden_tuning`; the block ``start`` is before learning.
+    See `analysis.measures.hidden.hidden_tuning`; the block ``start`` is before learning. NaN where
+    no synapses of a cue learn.
     """
+    if cue_projection(ds, feature) is None:
+        return np.nan
     return tuning_agreement(hidden_tuning(ds, block, feature))

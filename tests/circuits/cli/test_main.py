@@ -242,7 +242,10 @@ def test_installed_wheel_finds_run_files_and_tables(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("a,b", ["a", "b"]), ('a, "at rest, contrast 0.25"', ["a", "at rest, contrast 0.25"])],
+    [
+        ("baseline,drivers cut", ["baseline", "drivers cut"]),
+        ('baseline, "at rest, contrast 0.25"', ["baseline", "at rest, contrast 0.25"]),
+    ],
 )
 def test_a_condition_with_a_comma_can_be_chosen(text, names, monkeypatch):
     chosen = []
@@ -252,7 +255,7 @@ def test_a_condition_with_a_comma_can_be_chosen(text, names, monkeypatch):
         raise OSError("enough")
 
     monkeypatch.setattr("circuits.driver.run.run_file", run_file)
-    assert main.main(["run", "first_light", "--conditions", text]) == 2
+    assert main.main(["run", "working_point", "--conditions", text]) == 2
     assert chosen == [names]
 
 

@@ -199,11 +199,14 @@ GOOD = f"{INFO}; {V}; {SPIKES}"
 NAN = "printf '\\000\\000\\000\\000\\000\\000\\370\\177' > results/v"
 
 
+PLAN = SimpleNamespace(traces=(), synapses=(), noted_ms=0.0)
+
+
 def launch(home, values=(1.0, 2.0, 3.0)):
     seen = []
     recording = launching.launch(
         home,
-        SimpleNamespace(traces=()),
+        PLAN,
         {"a": np.array(values)},
         0.5,
         lambda done, elapsed: seen.append(done),
@@ -256,7 +259,7 @@ def test_arrays_of_another_size_are_refused(fake):
 
 def test_arrays_without_a_place_are_refused(fake):
     with pytest.raises(project.DeviceError, match="no place for b"):
-        launching.launch(fake(GOOD), None, {"a": np.ones(3), "b": np.ones(1)}, 0.5, None)
+        launching.launch(fake(GOOD), PLAN, {"a": np.ones(3), "b": np.ones(1)}, 0.5, None)
 
 
 def test_an_interrupt_kills_the_program_and_leaves_nothing(fake, tmp_path, monkeypatch):
@@ -268,7 +271,7 @@ def test_an_interrupt_kills_the_program_and_leaves_nothing(fake, tmp_path, monke
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        launching.launch(home, None, {"a": np.ones(3)}, 0.5, interrupt)
+        launching.launch(home, PLAN, {"a": np.ones(3)}, 0.5, interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not list((tmp_path / "scratch").iterdir())
