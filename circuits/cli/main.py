@@ -53,13 +53,15 @@ _COMMANDS: dict[str, Callable[..., int]] = {
 }  # fmt: skip
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, process: bool = False) -> int:
     """Run the command.
 
     Parameters
     ----------
     argv : sequence of str, optional
         Default the arguments of the process.
+    process : bool
+        Whether the process is the command's own, and ends with it.
 
     Returns
     -------
@@ -67,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 2 after an error that was told in one line, 130 if interrupted.
     """
     arguments = make_parser().parse_args(argv)
+    arguments.process = process
     try:
         status = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
@@ -97,7 +100,7 @@ def entry() -> None:
     handle_interrupts(signal.SIGINT, signal.SIGTERM)
     gc.set_threshold(50_000, 20, 20)  # most objects of a short run are of imports, and stay
     try:
-        status = main()
+        status = main(process=True)
     except KeyboardInterrupt as stop:
         ignore_interrupts()
         print(_interrupted(stop), file=sys.stderr)

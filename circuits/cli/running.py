@@ -39,7 +39,7 @@ def _leave_out() -> None:
     """Let packages seem not to be there that others import where they are, and nothing here needs.
 
     Brian2 imports pyplot and, for its own tests, pytest; xarray imports dask. Each takes longer
-    than a short run. Only the process of a command may do this.
+    than a short run. Only a process of the command's own may do this.
     """
     left: dict = {name: None for name in ("pylab", "pytest", "dask") if name not in sys.modules}
     sys.modules.update(left)
@@ -48,7 +48,7 @@ def _leave_out() -> None:
 def run(arguments) -> int:
     """Run a run file."""
     document = _look_at(arguments)
-    if "extensions" not in document:  # of which nobody knows what they import
+    if arguments.process and "extensions" not in document:  # nobody knows what these import
         _leave_out()
     if arguments.threads is not None:
         arguments.settings.append(f"integration.threads={arguments.threads}")
