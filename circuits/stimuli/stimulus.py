@@ -243,7 +243,8 @@ class Stimulus:
 
     def _check_speeds(self) -> None:
         """Raise if a sweep would leave the window within a cycle."""
-        speeds = (self.speeds,) if isinstance(self.speeds, int) else tuple(self.speeds)
+        several = isinstance(self.speeds, list | tuple)
+        speeds = tuple(self.speeds) if several else (self.speeds,)
         object.__setattr__(self, "speeds", speeds)
         for speed in speeds:
             check_whole("speeds", speed, 1)

@@ -64,6 +64,7 @@ def test_one_speed_is_what_a_step_is():
     ("values", "message"),
     [
         ({"speeds": (1, 1)}, "speeds: each of them once"),
+        ({"speeds": 2.5}, "speeds: 2.5 is not a whole number"),
         ({"speeds": (0, 1)}, "speeds: 0 is below 1"),
         ({"speeds": (1, 4)}, r"speeds: \(1, 4\) leads out of the 8 positions"),
         ({"acceleration": 1.0}, "acceleration: needs a step, and a sweep of so many cycles"),
