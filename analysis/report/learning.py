@@ -115,11 +115,10 @@ def _hidden_plans(ds) -> list[tuple]:
     """Plan the figure of hidden synapses, where a run has any."""
     if "synapse_projection" not in ds or not cue_projection(schema.select(ds, *first_run(ds))):
         return []
-    runs = {
-        name: [one for condition, seed in schema.runs(ds) if str(condition) == name
-               for one in [schema.select(ds, seed, condition).drop_dims("spike")]]
-        for name in condition_names(ds)
-    }  # fmt: skip
+    names, runs = condition_names(ds), {}
+    for condition, seed in schema.runs(ds):
+        one = schema.select(ds, seed, condition).drop_dims("spike")
+        runs.setdefault(names[0] if condition is None else str(condition), []).append(one)
     first = next(iter(runs.values()))
     shown = learning.shown_snapshots(first[0])
     return [
