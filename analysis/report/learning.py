@@ -115,7 +115,8 @@ def _hidden_plans(ds) -> list[tuple]:
     """Plan the figure of hidden synapses, where a run has any."""
     if "synapse_projection" not in ds or not cue_projection(schema.select(ds, *first_run(ds))):
         return []
-    names, runs = condition_names(ds), {}
+    names = condition_names(ds)
+    runs: dict[str, list[xr.Dataset]] = {}
     for condition, seed in schema.runs(ds):
         one = schema.select(ds, seed, condition).drop_dims("spike")
         runs.setdefault(names[0] if condition is None else str(condition), []).append(one)
