@@ -24,6 +24,7 @@ from circuits.engine.machine import (
 )
 from circuits.engine.plan import Plan
 from circuits.engine.project import DeviceError, Progress, generate
+from circuits.engine.units import put_together
 
 __all__ = ["build", "check_compiler"]
 
@@ -89,11 +90,7 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
     start = time.perf_counter()
     hot = [*COMPILE_FLAGS, "-std=c++11", "-I.", *more]
     cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I.", *more]
-    sources = sorted(
-        path.relative_to(folder)
-        for pattern in ("*.cpp", "code_objects/*.cpp", "brianlib/**/*.cpp")
-        for path in folder.glob(pattern)
-    )
+    sources = put_together(folder)
 
     def run(*arguments) -> None:
         done = subprocess.run(
