@@ -41,7 +41,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class When:
-    """When a manipulation is on: all of these must be true.
+    """When a manipulation is on: all of these must be true, or with ``outside`` not all of them.
 
     Attributes
     ----------
@@ -56,6 +56,8 @@ class When:
         Part of the cycle.
     during : {"all", "training", "test"}
         In cycles in which plasticity is on, or off.
+    outside : bool
+        On at all other times, the warm-up among them.
     """
 
     block: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class When:
     every: int = 1
     phase: tuple[float, float] = (0.0, 1.0)
     during: str = "all"
+    outside: bool = False
 
     @property
     def always(self) -> bool:
@@ -71,6 +74,16 @@ class When:
 
     def in_cycles(self, timeline: Timeline) -> np.ndarray:
         """Return, as a (cycle,) array of bool, the cycles in some part of which it is on."""
+        return self.in_bins(timeline).reshape(len(timeline.block), -1).any(axis=1)
+
+    def in_bins(self, timeline: Timeline) -> np.ndarray:
+        """Return, as a (bin,) array of bool, when it is on."""
+        share = (np.arange(timeline.bins) + 0.5) / timeline.bins
+        inside = (share >= self.phase[0]) & (share < self.phase[1])
+        return (self._named(timeline)[:, None] & inside).ravel() != self.outside
+
+    def _named(self, timeline: Timeline) -> np.ndarray:
+        """Cycles of the blocks, numbers and training or test that are told, (cycle,) bool."""
         block = np.array(timeline.block)
         on = np.ones(len(block), bool)
         number = np.arange(len(block)) - timeline.warmup
@@ -91,12 +104,6 @@ class When:
             on[:] = False
             on[found[:: self.every]] = True
         return on
-
-    def in_bins(self, timeline: Timeline) -> np.ndarray:
-        """Return, as a (bin,) array of bool, when it is on."""
-        share = (np.arange(timeline.bins) + 0.5) / timeline.bins
-        inside = (share >= self.phase[0]) & (share < self.phase[1])
-        return (self.in_cycles(timeline)[:, None] & inside).ravel()
 
 
 @dataclass(frozen=True)

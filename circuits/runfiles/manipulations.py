@@ -17,7 +17,7 @@ from circuits.stimuli.stimulus import Stimulus
 
 __all__ = ["manipulated_circuit", "when_of"]
 
-_WHEN = ("block", "cycles", "every", "phase", "during")
+_WHEN = ("block", "cycles", "every", "phase", "during", "outside")
 
 
 def manipulated_circuit(
@@ -194,4 +194,5 @@ def when_of(table, common: Common, where: str, keys: Sequence[str] = _WHEN) -> W
     phase = tuple(near)
     during = checked.one_of(table.get("during", "all"), DURING, f"{where} during:", "part")
     every = checked.whole(table.get("every", 1), 1, f"{where} every")
-    return When(tuple(block), cycles, every, phase, during)
+    outside = checked.flag(table.get("outside", False), f"{where} outside")
+    return When(tuple(block), cycles, every, phase, during, outside)

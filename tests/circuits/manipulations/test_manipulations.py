@@ -245,6 +245,10 @@ def test_whenever_is_counted_in_cycles_of_the_blocks():
     assert on(every=2) == [0, 1, 0, 1, 0, 1]
     bins = When(cycles=(1, 1), phase=(0.5, 1.0)).in_bins(line)
     assert np.flatnonzero(bins).tolist() == [10, 11]
+    assert on(block=("b",), outside=True) == [1, 1, 1, 0, 0, 0]
+    assert on(block=("b",), phase=(0.5, 1.0), outside=True) == [1] * 6
+    other = When(cycles=(1, 1), phase=(0.5, 1.0), outside=True).in_bins(line)
+    assert (other == ~bins).all()
 
 
 def test_shuffled_synapses_keep_the_degrees_of_both_sides():
