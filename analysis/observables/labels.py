@@ -84,11 +84,15 @@ def label_ridge(ds, pictures, trained, labels, population, each=2, penalty=0.1):
 
 @observable("1")
 def label_plateaus(ds, pictures, groups, spikes=3, max_isi_ms=16.0):
-    """Bursts of at least so many spikes of an output cell in a labelled trial, mean over cells."""
+    """Bursts of at least so many spikes of an output cell in a labelled trial, mean over cells.
+
+    ``pictures``: the trial's name, or all blocks in which plateaus are counted.
+    """
     length, start = schema.cycle_length(ds), ds["cycle_start"].values
+    named = [f"{pictures} {k + 1}" for k in range(len(groups))]
     found = 0
-    for k in range(len(groups)):
-        at = block_cycles(ds, f"{pictures} {k + 1}")
+    for block in named if isinstance(pictures, str) else pictures:
+        at = block_cycles(ds, block)
         begin, end = start[at[0]], start[at[-1]] + length
         for group in groups:
             cells = schema.cell_index(ds, group)

@@ -41,3 +41,21 @@ def test_ridge_learns_them_from_the_trial(labelled):
     share = value(labelled, "label_accuracy", pictures="test", groups=list(GROUPS), each=1,
                   ridge="trial", population="V1.L23")  # fmt: skip
     assert share == 1
+
+
+def test_plateaus_are_counted_in_the_trial_or_in_blocks_that_are_told(labelled):
+    groups = list(GROUPS)
+    cells = schema.cell_index(labelled, groups[0])
+    start, length = labelled["cycle_start"].values, schema.cycle_length(labelled)
+    own = [labelled["cycle_block"].values == k for k in range(4)]
+    burst = np.arange(3) * 5e-3  # three spikes 5 ms apart: one plateau
+    times = np.concatenate([start[own[k]][0] + 0.1 * length + burst for k in (0, 2, 2)])
+    times[-3:] += 0.5 * length
+    planted = labelled.drop_dims("spike").assign(
+        spike_time=("spike", times, {"units": "s"}),
+        spike_neuron=("spike", np.full(times.size, cells[0])),
+    )
+    n = sum(len(schema.cell_index(labelled, g)) for g in groups)
+    assert value(planted, "label_plateaus", pictures="trial", groups=groups) == pytest.approx(1 / n)
+    found = value(planted, "label_plateaus", pictures=["trial 1", "test 1"], groups=groups)
+    assert found == pytest.approx(3 / n)
