@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import xarray as xr
 
@@ -18,7 +20,7 @@ from analysis.measures.phases import (
 from analysis.measures.scores import masked_pearson
 from analysis.measures.weights import movement
 
-__all__ = ["PREDICTORS", "add_baselines", "baselines"]
+__all__ = ["PREDICTORS", "add_baselines", "baselines", "entering"]
 
 #: Scored as `r_pred` is, in the same cycles and positions.
 PREDICTORS = {
@@ -118,6 +120,18 @@ def baselines(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, f
         For each of `PREDICTORS` the mean correlation with the outcome over predictable positions,
         silence counting 0; NaN where a predictor lacks its data.
     """
+    patterns, outcome, seen, at = _patterns(ds, block, window)
+    found = dict.fromkeys(PREDICTORS, np.nan)
+    for name, pattern in patterns.items():
+        r, defined = masked_pearson(pattern[at], outcome[at], seen[at])
+        if defined.any() and np.isfinite(pattern[at]).all():
+            found[name] = float(np.nan_to_num(r[defined]).mean())
+    found["ceiling"] = _ceiling(ds, windows_of(ds, window), seen, at)
+    return found
+
+
+def _patterns(ds, block, window):
+    """Patterns (cycle, position) of predictors, outcome, what counts, and cycles of the block."""
     windows = windows_of(ds, window)
     outcome = position_patterns(ds, "driver", *windows["cycle"])[0, 0]
     seen = seen_positions(ds, outcome.shape[-1])[0, 0] & ~np.isnan(outcome)
@@ -142,12 +156,51 @@ def baselines(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, f
         patterns["positive_spikes"] = _regression(spikes, outcome, train, positive=True)
     if "stimulus" in ds:
         patterns["stimulus"] = ds["stimulus"].transpose("cycle", "channel").values
-    found = dict.fromkeys(PREDICTORS, np.nan)
+    return patterns, outcome, seen, at
+
+
+def entering(ds: xr.Dataset, block: str, window: float = WINDOW) -> dict[str, float]:
+    """Return how well is predicted what comes into the window from outside of it.
+
+    No shift of the last outcome can tell it; what is seen beside it can, as far as neighbouring
+    parts of a picture go together.
+
+    Parameters
+    ----------
+    ds : Dataset
+        One run.
+    block : str
+        Regressions are fitted on the blocks before it with the same movement.
+    window : float, s
+        Last part of the minus phase that counts.
+
+    Returns
+    -------
+    dict of str to float
+        ``relay`` and those of `PREDICTORS` but the ceiling: correlation with the outcome over
+        cycles and the positions that were out of the window one cycle earlier, each position less
+        its mean over cycles; 0 where a predictor is silent there, NaN without such positions.
+    """
+    patterns, outcome, seen, at = _patterns(ds, block, window)
+    relay = position_patterns(ds, "relay", *windows_of(ds, window)["minus"])[0, 0]
+    patterns = {"relay": np.nan_to_num(relay), **patterns}
+    goes_on = seen[at].any(1)
+    new = ~seen[at][goes_on] & (members(ds, "driver")[1] > 0)
+
+    def less_mean(x):
+        x = np.where(new, x[at][goes_on], np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # positions that are never new
+            return (x - np.nanmean(x, axis=0))[new]
+
+    wanted = less_mean(outcome)
+    found = dict.fromkeys(["relay", *(p for p in PREDICTORS if p != "ceiling")], np.nan)
     for name, pattern in patterns.items():
-        r, defined = masked_pearson(pattern[at], outcome[at], seen[at])
-        if defined.any() and np.isfinite(pattern[at]).all():
-            found[name] = float(np.nan_to_num(r[defined]).mean())
-    found["ceiling"] = _ceiling(ds, windows, seen, at)
+        if not wanted.any() or not np.isfinite(pattern[at]).all():
+            continue
+        given = less_mean(pattern)
+        size = np.sqrt((given**2).sum() * (wanted**2).sum())
+        found[name] = float((given * wanted).sum() / size) if size > 0 else 0.0
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.data import schema
 from analysis.data.blocks import block_cycles, finite_mean
-from analysis.measures.baselines import PREDICTORS, baselines
+from analysis.measures.baselines import PREDICTORS, baselines, entering
 from analysis.measures.phases import (
     members,
     position_patterns,
@@ -269,6 +269,34 @@ def r_pred_over(ds, block, predictor, first=None, last=None, direction=None):
     """Give r_pred as a share of what a simpler predictor reaches."""
     reached = baseline(ds, block, predictor)
     return r_pred(ds, block, first, last, direction) / reached if reached > 0 else np.nan
+
+
+@observable("1")
+def r_entering(ds, block, predictor="relay"):
+    """Correlation of prediction and outcome where the picture comes into the window.
+
+    Over cycles and the positions that no shift of the last outcome reaches, each less its mean;
+    ``predictor``: the relay cells late in the minus phase, or a simpler one in their place.
+    """
+    found = entering(ds, block)
+    if predictor not in found:
+        raise schema.AnalysisError(
+            f"no predictor '{predictor}'{schema.nearest(predictor, list(found))}"
+        )
+    return found[predictor]
+
+
+@observable("1")
+def r_entering_gain(ds, block, predictor):
+    """Give r_entering of the relay cells less that of a simpler predictor."""
+    return r_entering(ds, block) - r_entering(ds, block, predictor)
+
+
+@observable("1")
+def r_entering_over(ds, block, predictor):
+    """Give r_entering of the relay cells as a share of what a simpler predictor reaches."""
+    reached = r_entering(ds, block, predictor)
+    return r_entering(ds, block) / reached if reached > 0 else np.nan
 
 
 @observable("1")

@@ -5,7 +5,7 @@ import pytest
 
 from analysis.data import schema
 from analysis.measures import scores as scoring
-from analysis.measures.baselines import PREDICTORS, add_baselines, baselines
+from analysis.measures.baselines import PREDICTORS, add_baselines, baselines, entering
 from analysis.measures.learning import baseline_table
 from tests.analysis.learner import join, make_learner, value
 
@@ -69,6 +69,29 @@ def test_they_are_kept_for_every_run_and_shown(found):
     assert value(one, "r_pred_over", block="test", predictor="ridge") == pytest.approx(share)
     with pytest.raises(schema.AnalysisError, match="no predictor 'rigde'; did you mean 'ridge'"):
         value(one, "baseline", block="test", predictor="rigde")
+
+
+def test_what_comes_into_the_window_is_told_by_who_knows_it(learner):
+    assert np.isnan(list(entering(learner, "test").values())).all()  # a ring has no edge
+
+    def window(ds):
+        seen = ds["predictable"].copy(data=np.ones(ds["predictable"].shape, bool))
+        seen[:, -2:] = False
+        return ds.assign(predictable=seen & ~ds["jump"].astype(bool))
+
+    found = entering(window(learner), "test")
+    assert set(found) == {"relay", *PREDICTORS} - {"ceiling"}
+    assert found["relay"] > 0.5 and found["ridge"] > 0.9
+    assert abs(entering(window(learner), "before")["relay"]) < 0.3
+    assert entering(window(make_learner(ring=False)), "test")["shift"] == 0
+    args = {"block": "test", "predictor": "ridge"}
+    assert value(window(learner), "r_entering", **args) == pytest.approx(found["ridge"])
+    share = found["relay"] / found["ridge"]
+    assert value(window(learner), "r_entering_over", **args) == pytest.approx(share)
+    gain = found["relay"] - found["ridge"]
+    assert value(window(learner), "r_entering_gain", **args) == pytest.approx(gain)
+    with pytest.raises(schema.AnalysisError, match="no predictor 'rigde'; did you mean 'ridge'"):
+        value(window(learner), "r_entering", block="test", predictor="rigde")
 
 
 def test_precision_and_recall_are_those_counted_by_hand():
