@@ -11,7 +11,7 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 .PHONY: help .venv run test test-all coverage lint replicate predictions bench docs notebooks cuda-build clean
 
 help:
-	@echo "make run         set up, train the circuit on photographs, write runs/out/ and its report"
+	@echo "make run         set up, train the last layer on photographs and a layer behind it on a ring, with reports"
 	@echo "make test        set up, run the tests that take a few minutes"
 	@echo "make test-all    all tests, the slow ones and the CUDA ones too"
 	@echo "make coverage    the tests of make test, and which lines they do not reach"
@@ -45,6 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 run: $(STAMP)
 	$(BIN)/pulvinar run predictive_learning --seeds 11-12 --conditions "learning,plasticity off"
+	$(BIN)/pulvinar run cortex_learns --seeds 41-42 --conditions "learn,frozen" --set blocks.training.cycles=450
 
 test: $(STAMP)
 	$(TESTS) -m "not slow and not cuda"
