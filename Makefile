@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 run: $(STAMP)
 	$(BIN)/pulvinar run predictive_learning --seeds 11-12 --conditions "learning,plasticity off"
-	$(BIN)/pulvinar run cortex_learns --seeds 41-42 --conditions "learn,frozen" --set blocks.training.cycles=450
+	$(BIN)/pulvinar run cortex_learns --seeds 51-52 --conditions "learn,frozen" --set blocks.training_late.cycles=450
 
 test: $(STAMP)
 	$(TESTS) -m "not slow and not cuda"
