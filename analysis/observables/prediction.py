@@ -271,6 +271,16 @@ def r_pred_over(ds, block, predictor, first=None, last=None, direction=None):
     return r_pred(ds, block, first, last, direction) / reached if reached > 0 else np.nan
 
 
+def _entering(ds, block, predictor):
+    """Return what relay cells and a predictor reach where the picture comes into the window."""
+    found = entering(ds, block)
+    if predictor not in found:
+        raise schema.AnalysisError(
+            f"no predictor '{predictor}'{schema.nearest(predictor, list(found))}"
+        )
+    return found["relay"], found[predictor]
+
+
 @observable("1")
 def r_entering(ds, block, predictor="relay"):
     """Correlation of prediction and outcome where the picture comes into the window.
@@ -278,25 +288,21 @@ def r_entering(ds, block, predictor="relay"):
     Over cycles and the positions that no shift of the last outcome reaches, each less its mean;
     ``predictor``: the relay cells late in the minus phase, or a simpler one in their place.
     """
-    found = entering(ds, block)
-    if predictor not in found:
-        raise schema.AnalysisError(
-            f"no predictor '{predictor}'{schema.nearest(predictor, list(found))}"
-        )
-    return found[predictor]
+    return _entering(ds, block, predictor)[1]
 
 
 @observable("1")
 def r_entering_gain(ds, block, predictor):
     """Give r_entering of the relay cells less that of a simpler predictor."""
-    return r_entering(ds, block) - r_entering(ds, block, predictor)
+    relay, reached = _entering(ds, block, predictor)
+    return relay - reached
 
 
 @observable("1")
 def r_entering_over(ds, block, predictor):
     """Give r_entering of the relay cells as a share of what a simpler predictor reaches."""
-    reached = r_entering(ds, block, predictor)
-    return r_entering(ds, block) / reached if reached > 0 else np.nan
+    relay, reached = _entering(ds, block, predictor)
+    return relay / reached if reached > 0 else np.nan
 
 
 @observable("1")
