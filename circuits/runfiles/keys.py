@@ -35,6 +35,7 @@ STIMULUS = (
     "step",
     "speeds",
     "acceleration",
+    "drift",
     "motion",
     "sweep",
     "direction",

@@ -20,6 +20,7 @@ class SweepPath:
     sign: np.ndarray  # (cycle,) +1 the way of `step`, -1 the opposite way
     moved: np.ndarray  # (cycle, bin in cycle), from the start of the sweep, positions or frames
     velocity: np.ndarray  # (cycle,) positions or frames moved in the cycle, with their sign
+    across: np.ndarray  # (cycle, bin in cycle), positions moved down from the start of the sweep
 
     def at_places(self, values) -> np.ndarray:
         """Return one value per place of an array over cycles."""
@@ -37,14 +38,15 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
     pictures = _rounds(range(len(lengths)), rng)
     signs = _rounds(DIRECTIONS[stimulus.direction], rng)
     speeds = _rounds(stimulus.speeds or (1,), rng)
-    picture, sign, speed, age, sweep = np.zeros((5, n_cycles), int)
+    ways = _rounds((1, -1) if stimulus.drift else (0,), rng)
+    picture, sign, speed, way, age, sweep = np.zeros((6, n_cycles), int)
     first = 0
     for number in itertools.count():
         shown = int(next(pictures))
         length = min(lengths[shown] or n_cycles, n_cycles - first)
         now = slice(first, first + length)
         picture[now], sign[now], sweep[now] = shown, next(signs), number
-        speed[now] = next(speeds)
+        speed[now], way[now] = next(speeds), next(ways)
         age[now] = np.arange(length)
         first += length
         if first == n_cycles:
@@ -55,6 +57,7 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
         # jumps is kept, so that the same cycles are scored
         mixed = rng.permutation(n_cycles)
         picture, sign, speed, age = picture[mixed], sign[mixed], speed[mixed], age[mixed]
+        way = way[mixed]
         sweep = np.arange(n_cycles)
     within = (np.arange(bins) + 0.5) / bins if stimulus.motion == "smooth" else np.zeros(bins)
     begin = stimulus.step * sign * speed
@@ -62,7 +65,8 @@ def sweep_path(stimulus: Stimulus, n_cycles: int, bins: int, lengths: list, rng)
     velocity = begin + gained * age
     before = begin * age + gained * age * (age - 1) / 2
     moved = before[:, None] + velocity[:, None] * within
-    return SweepPath(sweep, jump, picture, sign, moved, velocity)
+    across = stimulus.drift * way[:, None] * (age[:, None] + within)
+    return SweepPath(sweep, jump, picture, sign, moved, velocity, across)
 
 
 def image_order(stimulus: Stimulus, n_cycles: int, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -114,8 +118,25 @@ def place_starts(stimulus, path: SweepPath, free, last, rng) -> np.ndarray:
     return np.where(left, np.asarray(last)[picture] - start, start)
 
 
-def place_rows(stimulus, heights: np.ndarray, rng) -> np.ndarray:
-    """Return one row for each place; ``heights`` are those of the pictures shown there."""
+def place_rows(stimulus, heights: np.ndarray, rng, across=0.0) -> np.ndarray:
+    """Return the first row of each place; ``heights`` are those of the pictures shown there.
+
+    From there the window moves down by up to ``across`` px, where that is below zero up.
+    """
+    reach = np.ceil(np.abs(across) * np.ones(len(heights))).astype(int)
+    if reach.any():
+        room = heights - reach
+        if room.min() < 1:
+            have = heights[room.argmin()]
+            raise bad_value(
+                "drift", f"a sweep needs {reach.max() + 1} rows of pixels, a picture has {have}"
+            )
+        up = np.where(np.asarray(across) < 0, reach, 0)
+        if stimulus.row is None:
+            return up + rng.integers(room)
+        if (stimulus.row < up).any() or (stimulus.row - up >= room).any():
+            away = f"a drift from {stimulus.row} by {reach.max()} px leads out of the picture"
+            raise bad_value("row", away)
     if stimulus.row is None:
         return rng.integers(heights)
     if stimulus.row >= heights.min():

@@ -71,6 +71,15 @@ def _sampled(maps, row: int, columns: np.ndarray) -> np.ndarray:
     return np.interp(columns, np.arange(maps.shape[1]), maps[row])
 
 
+def _between_rows(maps, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the map's values (bin, x) along fractional rows (bin,) at columns (bin, x)."""
+    first = np.clip(np.floor(rows).astype(int), 0, max(len(maps) - 2, 0))
+    share = (rows - first)[:, None]
+    pairs = zip(first, columns, strict=True)
+    lines = np.stack([[_sampled(maps, r, c), _sampled(maps, r + 1, c)] for r, c in pairs], axis=1)
+    return (1 - share) * lines[0] + share * lines[1]
+
+
 def _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered):
     """Return what the moving window sees of the pictures, each (cycle, bin, x)."""
     height, width = np.array([picture.shape for picture in pictures]).T
@@ -85,14 +94,21 @@ def _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered):
     )
     path = sweep_path(stimulus, n_cycles, bins, list(lengths), rng)
     start = place_starts(stimulus, path, free, width - 1 - span, rng)
-    row = place_rows(stimulus, height[path.at_places(path.picture)], rng)[path.place]
+    across = stimulus.spacing * path.across
+    ends = np.searchsorted(path.place, np.unique(path.place), side="right") - 1
+    row = place_rows(stimulus, height[path.at_places(path.picture)], rng, across[ends, -1])[
+        path.place
+    ]
+    if stimulus.drift:
+        row = row[:, None] + across
     left = start[path.place][:, None] + stimulus.spacing * path.moved
     columns = left[..., None] + stimulus.spacing * np.arange(stimulus.n_x)
     seen = np.empty((4, *columns.shape))
     for k, shown in enumerate(path.picture):
         maps = (*filtered[shown], pictures[shown])
         for values, a_map in zip(seen, maps, strict=True):
-            values[k] = _sampled(a_map, row[k], columns[k])
+            sampled = _between_rows if stimulus.drift else _sampled
+            values[k] = sampled(a_map, row[k], columns[k])
     signal, local, mean, picture = seen
     luminance = mean + stimulus.contrast * (picture - mean)
     return signal, local, luminance, path, {"left": left, "row": row}
@@ -100,6 +116,8 @@ def _picture_samples(stimulus, n_cycles, bins, rng, pictures, filtered):
 
 def _movie_samples(stimulus, n_cycles, bins, rng, frames, table):
     """Return what a resting window sees of successive frames, each (cycle, bin, x)."""
+    if stimulus.drift:
+        raise bad_value("drift", "a window on a film stands still")
     first = next(frames)
     row, left = resting_window(stimulus, first.shape, rng)
     # what lies farther off than the filters reach, one after the other, need not be filtered
@@ -316,7 +334,7 @@ def _set_samples(stimulus, n_cycles, bins, rng, seed, table) -> tuple:
     where |= {"image": order, "deviant": deviant}
     jump = np.arange(n_cycles) == 0
     path = SweepPath(order, jump, path.picture[order], path.sign[order], path.moved[order],
-                     path.velocity[order])  # fmt: skip
+                     path.velocity[order], path.across[order])  # fmt: skip
     # every image was shown before: all positions can be predicted
     return True, typical, (*(a_map[order] for a_map in maps), path, where)
 

@@ -51,10 +51,10 @@ _DEFAULT_STEP = {"photograph": 2, "ring": 3, "file": 2, "array": 2}
 _RING_SWEEP = 16
 _FASTEST_HZ = 1000.0
 _OWN_KEYS = {
-    "photograph": ("image", "spacing", "row"),
+    "photograph": ("image", "spacing", "row", "drift"),
     "ring": ("width", "n_bumps"),
-    "file": ("path", "spacing", "row"),
-    "array": ("array", "spacing", "row"),
+    "file": ("path", "spacing", "row", "drift"),
+    "array": ("array", "spacing", "row", "drift"),
 }
 
 
@@ -98,6 +98,11 @@ class Stimulus:
     acceleration : float
         Positions by which a sweep moves farther in every cycle than in the one before, on
         pictures and rings.
+    drift : float
+        Positions by which a window on pictures moves up or down in every cycle beside its step, the
+        way drawn from the seed for every sweep: both of them in an order, then both again. What it
+        sees in the next cycle then lies in other rows of pixels, which no shift of the last outcome
+        tells; neighbouring rows go together in photographs and hardly in white noise.
     motion : {"smooth", "stepped"}
         Constant velocity all the time, so that no phase of the cycle is marked; or one jump at
         each cycle start.
@@ -124,7 +129,8 @@ class Stimulus:
     contrast : float
         Fraction of the picture's own contrast, in (0, 1].
     row : int, optional
-        Row of pixels that the window moves along; default drawn from the seed for every sweep.
+        Row of pixels that the window moves along, or with a drift begins in; default drawn from the
+        seed for every sweep.
     width : float
         SD of the bump on a ring, in positions.
     n_bumps : int
@@ -158,6 +164,7 @@ class Stimulus:
     step: int | None = None
     speeds: tuple[int, ...] = ()
     acceleration: float = 0.0
+    drift: float = 0.0
     motion: str = "smooth"
     sweep: int | None = None
     direction: str = "forward"
@@ -253,6 +260,9 @@ class Stimulus:
         _between("acceleration", self.acceleration, -np.finfo(float).tiny, self.n_x)
         if self.acceleration and (self.sweep is None or not self.step):
             raise bad_value("acceleration", "needs a step, and a sweep of so many cycles")
+        _between("drift", self.drift, -np.finfo(float).tiny, self.n_x)
+        if self.drift and self.sweep is None and self.order not in SETS:
+            raise bad_value("drift", "needs a sweep of so many cycles")
         if self.kind == "photograph" and self.velocity((self.sweep or 1) - 1) >= self.n_x:
             key = "speeds" if speeds else "acceleration" if self.acceleration else "step"
             raise bad_value(key, f"{getattr(self, key)} leads out of the {self.n_x} positions")
