@@ -17,7 +17,11 @@ TERMS = ("outcome", "prediction", "both", "surprise")
 
 
 def code_coefficients(
-    ds: xr.Dataset, blocks: list[str], population: str, phase: str = "plus"
+    ds: xr.Dataset,
+    blocks: list[str],
+    population: str,
+    phase: str = "plus",
+    less: str | None = None,
 ) -> dict[str, float]:
     """Regress what a population says on outcome, prediction, both together, and surprise.
 
@@ -35,6 +39,8 @@ def code_coefficients(
     blocks : list of str
     population : str
     phase : {"minus", "plus", "cycle"}
+    less : str, optional
+        A population whose rates are taken away from those of the other.
 
     Returns
     -------
@@ -49,17 +55,20 @@ def code_coefficients(
         found[name].transpose("cycle", "channel").values[at] for name in ("outcome", "minus")
     )
     told = pattern(ds, population, phase).transpose("cycle", "channel").values[at]
+    own = told
+    if less is not None:
+        told = told - pattern(ds, less, phase).transpose("cycle", "channel").values[at]
     r = np.nan_to_num(pearson(np.where(seen, minus, 0), np.where(seen, outcome, 0)))
     surprise = np.broadcast_to((1 - r)[:, None], seen.shape)
     known = seen & np.isfinite(told) & np.isfinite(outcome) & np.isfinite(minus)
     unit = [_to_one(x[known]) for x in (outcome, minus)]
-    y = told[known]
+    y, mean = told[known], own[known].mean() if known.any() else 0.0
     columns = [unit[0], unit[1], unit[0] * unit[1], surprise[known] - surprise[known].mean()]
     varies = [column.std() > 0 for column in columns]
-    if y.size < _LEAST or not y.mean() > 0 or not all(varies[:2]):
+    if y.size < _LEAST or not mean > 0 or not all(varies[:2]):
         return dict.fromkeys(TERMS, np.nan)
     design = np.stack([np.ones(y.size), *columns], axis=1)
-    fitted = np.linalg.lstsq(design, y / y.mean(), rcond=None)[0][1:]
+    fitted = np.linalg.lstsq(design, y / mean, rcond=None)[0][1:]
     return {
         name: float(value) if there else np.nan
         for name, value, there in zip(TERMS, fitted, varies, strict=True)

@@ -13,32 +13,33 @@ from analysis.observables.registry import observable
 
 
 @observable("1")
-def code_coefficient(ds, blocks, population, term, phase="plus"):
+def code_coefficient(ds, blocks, population, term, phase="plus", less=None):
     """Coefficient of outcome, prediction, both together, or surprise in what a population says.
 
     Of one regression over some ``blocks``, see `analysis.measures.regression.code_coefficients`, in
     mean rates of the population. ``outcome`` is the answer to an outcome that was not predicted,
     ``prediction`` that to a prediction without outcome (below 0 in a code of the difference),
     ``both`` what the two do beyond their sum (below 0 where the unpredicted is amplified),
-    ``surprise`` what goes with the surprise of the cycle at every position.
+    ``surprise`` what goes with the surprise of the cycle at every position. ``less``: a population
+    whose rates are taken away, as of cells of negative error from those of positive error.
     """
     if term not in TERMS:
         raise schema.AnalysisError(f"no term '{term}'{schema.nearest(term, TERMS)}")
-    return code_coefficients(ds, list(blocks), population, phase)[term]
+    return code_coefficients(ds, list(blocks), population, phase, less)[term]
 
 
 @observable("1")
-def block_contrast(ds, of, block, than, how="index", population=None, phase=None):
+def block_contrast(ds, of, block, than, how="index", population=None, phase=None, less=None):
     """How an observable differs between two blocks: (a - b) / (a + b), a - b, or a / b.
 
-    ``of`` is the name of an observable that has a ``block``; ``population`` and ``phase`` are
-    handed on to it; ``how`` is ``"index"``, ``"difference"`` (in its unit) or ``"ratio"``. The
+    ``of`` is the name of an observable that has a ``block``; ``population``, ``phase`` and ``less``
+    are handed on to it; ``how`` is ``"index"``, ``"difference"`` (in its unit) or ``"ratio"``. The
     index of rates with ``block`` unexpected and ``than`` expected is that of expectation
     suppression.
     """
     if how not in (known := ("index", "difference", "ratio")):
         raise schema.AnalysisError(f"no contrast '{how}'{schema.nearest(how, known)}")
-    given = {"population": population, "phase": phase}
+    given = {"population": population, "phase": phase, "less": less}
     given = {key: value for key, value in given.items() if value is not None}
     function = registry.find(of, {**given, "block": block}).function
     a, b = (float(function(ds, block=name, **given)) for name in (block, than))
@@ -107,17 +108,20 @@ def deviance_d_prime(ds, block, than, what="bursts", population="relay", image=N
 
 
 @observable("1")
-def image_decode(ds, population, block, phase="plus"):
+def image_decode(ds, population, block, phase="plus", less=None):
     """Share of cycles in which a population's pattern is nearest to the mean of its own image.
 
     Of a set of images; the cycle is left out of the mean of its image, a silent pattern is wrong.
-    Chance is 1 over the number of images.
+    Chance is 1 over the number of images. ``less``: a population whose pattern is taken away.
     """
     at = block_cycles(ds, block)
     if "image" not in ds:
         raise schema.AnalysisError("no variable 'image': the run shows no set of images")
     image = ds["image"].values[at].astype(int)
-    told = patterns.pattern(ds, population, phase).transpose("cycle", "channel").values[at]
+    told = patterns.pattern(ds, population, phase)
+    if less is not None:
+        told = told - patterns.pattern(ds, less, phase)
+    told = told.transpose("cycle", "channel").values[at]
     told = told[:, np.isfinite(told).all(axis=0)]
     kinds = [k for k in np.unique(image) if (image == k).sum() > 1]
     right = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.data import schema
+from analysis.data.blocks import block_cycles
 from analysis.data.recordings import recording
 from analysis.measures import spectra
 from analysis.measures.recordings import lfp
@@ -19,6 +20,27 @@ def mean_potential(ds, population="driver", compartment=None):
     time, length = found["time"].values, schema.cycle_length(ds)
     inside = schema.cycle_index(time, ds["cycle_start"].values, length) >= 0
     return float(found.values[inside].mean()) if inside.any() else np.nan
+
+
+@observable("1")
+def potential_share(ds, populations, block, than, direction="up", change=1.0, every=1):
+    """Share of recorded cells whose mean potential is higher, or lower, in a block than in another.
+
+    ``direction`` is ``"up"`` or ``"down"``, ``change`` the least difference (mV). Of ``block``
+    every so many cycles count, from its first one, as in a manipulation. Spikes are not cut out.
+    """
+    if direction not in (known := ("up", "down")):
+        raise schema.AnalysisError(f"no direction '{direction}'{schema.nearest(direction, known)}")
+    length, moved = schema.cycle_length(ds), []
+    for name in populations:
+        found = recording(ds, schema.population_name(ds, name), "V").transpose("time", "cell")
+        cycle = schema.cycle_index(found["time"].values, ds["cycle_start"].values, length)
+        now, before = (
+            found.values[np.isin(cycle, at)].astype(float).mean(axis=0)
+            for at in (block_cycles(ds, block)[::every], block_cycles(ds, than))
+        )
+        moved.append((now - before) * (1 if direction == "up" else -1))
+    return float((np.concatenate(moved) >= change).mean())
 
 
 @observable("1")

@@ -78,6 +78,32 @@ def test_the_mean_potential_leaves_the_warm_up_out(circuit):
     assert value == pytest.approx(rest, rel=1e-5)
 
 
+def test_the_share_of_cells_that_depolarise_where_something_is_left_out(circuit):
+    n, first = circuit.sizes["cycle"], 1  # what was recorded is 0.6 s: three cycles
+    late = (np.arange(n) >= first).astype(np.int32)
+    run = circuit.assign_coords(cycle_block=("cycle", late), block=["expected", "omitted"])
+    start, time = run["cycle_start"].values, run["record_1_time"].values
+    cycle = schema.cycle_index(time, start, schema.cycle_length(run))
+    out = np.isin(cycle, np.arange(n)[first::2])  # every second cycle of the late block
+    assert 0 < out.sum() < np.isin(cycle, np.arange(n)[first:]).sum()
+    values = np.full(run["record_1_V"].shape, -60.0, np.float32)
+    values[out] += np.array([2.0, -3.0], np.float32)
+    run["record_1_V"] = run["record_1_V"].copy(data=values)
+    args = {"populations": ["V1.L5IB"], "block": "omitted", "than": "expected", "every": 2}
+    for direction, change, share in (
+        ("up", 1, 0.5),
+        ("down", 1, 0.5),
+        ("up", 2.5, 0),
+        ("down", 2.5, 0.5),
+    ):
+        got = observables.evaluate(
+            run, "potential_share", direction=direction, change=change, **args
+        )
+        assert got == share
+    with pytest.raises(schema.AnalysisError, match="no direction 'dwn'; did you mean 'down'"):
+        observables.evaluate(run, "potential_share", direction="dwn", **args)
+
+
 def test_the_accessor_finds_recordings_of_all_runs(many):
     assert many.pulvinar.recording("V1.L5IB", "V").dims[-2:] == ("time", "cell")
     found = many.pulvinar.lfp("V1", condition="intact", seed=1)

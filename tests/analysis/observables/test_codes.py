@@ -57,6 +57,18 @@ def test_relay_cells_of_the_learner_tell_the_outcome(ds):
         evaluate(ds, "code_coefficient", term="outcom", **args)
 
 
+def test_what_a_population_says_less_another(ds):
+    """Errors of one sign less those of the other: the scale stays that of the first."""
+    args = {"blocks": ["before", "training", "test"], "term": "outcome"}
+    driver, relay = (evaluate(ds, "code_coefficient", population=p, **args)
+                     for p in ("driver", "relay"))  # fmt: skip
+    scale = [evaluate(ds, "phase_rate", population=p, phase="plus") for p in ("driver", "relay")]
+    less = evaluate(ds, "code_coefficient", population="driver", less="relay", **args)
+    assert less == pytest.approx(driver - relay * scale[1] / scale[0])
+    itself = evaluate(ds, "code_coefficient", population="driver", less="driver", **args)
+    assert itself == pytest.approx(0, abs=1e-9)
+
+
 def test_a_contrast_is_of_any_observable_that_has_a_block(ds):
     args = {"of": "population_rate", "block": "test", "than": "before", "population": "V2.L6CT"}
     a, b = (evaluate(ds, "population_rate", population="V2.L6CT", block=k)
@@ -120,6 +132,10 @@ def test_images_are_decoded_from_what_is_told(ds):
     assert evaluate(shuffled, "image_decode", population="driver", block="training") < 0.5
     with pytest.raises(schema.AnalysisError, match="no set of images"):
         evaluate(ds, "image_decode", population="driver", block="training")
+    nothing = {"population": "driver", "less": "driver", "block": "training"}
+    assert evaluate(shown, "image_decode", **nothing) == 0.0  # a pattern without variance
+    how = {"of": "image_decode", "how": "difference", "than": "test"}
+    assert evaluate(shown, "block_contrast", **how, **nothing) == 0.0
     args = {"block": "training", "than": "test", "what": "count", "image": 3}
     assert evaluate(shown, "deviance_d_prime", **args) != evaluate(
         ds, "deviance_d_prime", **{k: args[k] for k in ("block", "than", "what")}

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_there_are_all_of_them_in_order():
-    theory, rivals = [f"P{k}" for k in range(1, 29)], [f"R{k}" for k in range(1, 6)]
+    theory, rivals = [f"P{k}" for k in range(1, 29)], [f"R{k}" for k in range(1, 8)]
     assert [p.id for p in predictions()] == theory + rivals
 
 
@@ -30,7 +30,7 @@ def test_names_are_ids_groups_files_or_all():
     assert [p.id for p in chosen(["P10", "P5", "P5"])] == ["P5", "P10"]
     assert {p.group for p in chosen(["theory"])} == {"theory"}
     assert {p.id[0] for p in chosen(["rivals"])} == {"R"}
-    assert len(chosen(["all"])) == 33
+    assert len(chosen(["all"])) == 35
     with pytest.raises(InputError, match="no prediction or group 'theorie'; did you mean 'theory'"):
         chosen(["theorie"])
 
