@@ -90,3 +90,11 @@ def test_a_row_replaces_one_in_its_place(cued, tmp_path):
     (tmp_path / "projections.toml").write_text(row)
     with pytest.raises(InputError, match="there is no projection 'TRC->LGN'"):
         load_circuit("tiny", anatomy=tmp_path)
+
+
+def test_cells_between_cue_and_layer_6_hear_whom_they_contact():
+    deep = load_circuit("tiny", polarities=("on",), anatomy="cued_deep")
+    to, fro = pairs(deep, "PFC.L6CT->V2.L6CT"), pairs(deep, "V2.L6CT->PFC.L6CT")
+    np.testing.assert_array_equal(fro, to.T)
+    direct = next(p for p in deep.projections if p.name == "PFC.CUE->V2.L6CT")
+    assert float(direct.weight) == 0 and direct.row == 44
