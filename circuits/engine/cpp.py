@@ -100,7 +100,7 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
     start = time.perf_counter()
     hot = [*COMPILE_FLAGS, "-std=c++11", "-I.", "-Ibrianlib", *more]
     # what runs once, at the start and the end
-    cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I.", *more]
+    cold = ["-march=native", "-std=c++11", "-I.", *more, "-w", "-O0"]
 
     def run(*arguments) -> None:
         done = subprocess.run(
