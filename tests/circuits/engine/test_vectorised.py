@@ -12,6 +12,7 @@ import pytest
 from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, get_device, ms, set_device
 from brian2.devices.device import reset_device
 from brian2.stateupdaters.exact import linear
+from brian2.utils import caching
 
 from cells.fast_math import COMPILE_FLAGS, use_fast_math
 from cells.models import CELL_CLASSES, cell_class
@@ -217,6 +218,17 @@ def test_event_driven_equations_are_solved_as_brian2_does(plastic):
     arguments = synapses.event_driven, synapses.variables
     ours, theirs = program._solve(*arguments), linear(*arguments)
     assert sorted(ours.splitlines()) == sorted(theirs.splitlines())
+
+
+def test_what_brian2_remembers_has_the_keys_of_its_own_function(monkeypatch):
+    variables = NeuronGroup(3, "dv/dt = -v/(5*ms) : volt\nn : integer (constant)").variables
+    value = [dict(variables), {"a", 1}, (2.5, None, True), np.float64, 3 * ms, "text"]
+    monkeypatch.setattr(caching, "_hashable", program._brian2_hashable)
+    expected = caching._hashable(value)
+    monkeypatch.setattr(caching, "_hashable", program._hashable)
+    assert caching._hashable(value) == expected
+    with pytest.raises(TypeError):
+        caching._hashable(np.zeros(3))
 
 
 def test_coupled_event_driven_equations_are_left_to_brian2():
