@@ -127,10 +127,10 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
     todo = [
         ([*hot, "-include", home / _HEADER], text, out)
         for out, text in jobs.items()
-        if not out.is_file()
+        if not _is_there(out)
     ]
     header = home / f"{_HEADER}.gch"
-    if todo and not header.is_file():
+    if todo and not _is_there(header):
         home.mkdir(parents=True, exist_ok=True)
         with _whole(home / _HEADER) as partial:
             partial.write_text(units.header)
@@ -159,6 +159,11 @@ def _objects_folder(folder: Path, header: str, flags: Sequence[str]) -> Path:
     included = (path.read_text() for path in sorted(headers))
     digest = _digest(compiler_version(), processor(), *flags, header, *included)
     return cache_folder() / "objects" / digest
+
+
+def _is_there(path: Path) -> bool:
+    # after a power failure a file may have its name and be empty
+    return path.is_file() and path.stat().st_size > 0
 
 
 @contextmanager

@@ -137,6 +137,10 @@ def test_what_a_compile_leaves_unfinished_is_not_used(compiled, tmp_path):
     assert compiled(write(tmp_path / "b", {"a_to_b": 3})) >= 1
     (home,) = (machine.cache_folder() / "objects").iterdir()
     assert {path.suffix for path in home.iterdir()} == {".h", ".gch", ".o"}
+    for path in home.iterdir():
+        path.write_bytes(b"")
+    other = write(tmp_path / "c", {"a_to_b": 3})
+    assert compiled(other) == 2 and said(other) == [3 * 33]
 
 
 def test_what_integrates_stays_alone(tmp_path):
