@@ -4,8 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export MPLBACKEND ?= Agg
 
-# Tests in processes that keep a file together; each may compile.
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Tests in processes that keep a file together, in the order of tests/conftest.py; each may compile.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv run test test-all coverage lint replicate predictions bench docs notebooks cuda-build clean

@@ -1,4 +1,4 @@
-"""What is kept between runs: compiled programs, and the parts of runs that were cut short."""
+"""What is kept between runs: compiled programs, object files, and runs that were cut short."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from pathlib import Path
 __all__ = ["cache"]
 
 _SHOWN = 12  # lines
-_KINDS = {"programs": "compiled programs", "checkpoints": "runs that were cut short"}
+_KINDS = {
+    "programs": "compiled programs",
+    "objects": "sets of object files, for the next programs",
+    "checkpoints": "runs that were cut short",
+}
 
 
 def cache(arguments) -> int:
@@ -31,6 +35,8 @@ def cache(arguments) -> int:
             for path, *_ in chosen:
                 shutil.rmtree(path)
             print(f"    deleted; {len(entries) - len(chosen)} are left")
+            continue
+        if kind == "objects":  # no run's own
             continue
         groups: dict[str, list[tuple[float, int]]] = {}
         for path, days, size in chosen:

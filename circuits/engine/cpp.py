@@ -1,13 +1,20 @@
-"""Compiled C++, kept in a cache under the digest of the plan."""
+"""Compiled C++, kept in a cache under the digest of the plan.
+
+So are the object files of its units, under the digest of what was compiled: another program that
+has some of them does not compile these again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +22,13 @@ import numpy as np
 from cells.fast_math import COMPILE_FLAGS
 from cells.parameters import InputError
 from circuits.engine.machine import (
+    cache_folder,
+    compiler_version,
     cores,
     is_complete,
     new_sibling,
     plain_messages,
+    processor,
     program_folder,
     put_in_place,
 )
@@ -69,8 +79,6 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     try:
         description = generate(plan, arrays, partial)
         _compile(partial, progress, ["-fopenmp"] if plan.threads > 1 else [])
-        for leftover in (*partial.rglob("*.o"), *partial.rglob("*.gch")):
-            leftover.unlink()
         description["size"] = (partial / "main").stat().st_size
         (partial / "program.json").write_text(json.dumps(description))
         put_in_place(partial, home, is_complete)
@@ -79,18 +87,20 @@ def build(plan: Plan, arrays: Mapping[str, np.ndarray], progress: Progress | Non
     return home
 
 
-# Files that run once, at the start and the end: optimising them costs half of the compile time.
-_COLD = ("main", "objects")
-_HEADER = "objects.h"  # precompiled: every file spends most of its time on what this includes
+_HEADER = "common.h"
+_OWN = ("objects.h", "run.h", "state.h")  # of a program, that no unit includes
 
 
 def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) -> None:
-    """Compile and link the project in ``folder``, one process per core, with ``more`` flags."""
+    """Compile and link the project in ``folder``, one process per core, with ``more`` flags.
+
+    What another program has, too, is not compiled again.
+    """
     compiler = shutil.which("g++")
     start = time.perf_counter()
-    hot = [*COMPILE_FLAGS, "-std=c++11", "-I.", *more]
-    cold = ["-w", "-O0", "-march=native", "-std=c++11", "-I.", *more]
-    sources = put_together(folder)
+    hot = [*COMPILE_FLAGS, "-std=c++11", "-I.", "-Ibrianlib", *more]
+    # what runs once, at the start and the end
+    cold = ["-march=native", "-std=c++11", "-I.", *more, "-w", "-O0"]
 
     def run(*arguments) -> None:
         done = subprocess.run(
@@ -102,17 +112,66 @@ def _compile(folder: Path, progress: Progress | None, more: Sequence[str] = ()) 
             told = [line for line in lines if "error" in line] or lines[-1:] or ["no message"]
             raise DeviceError(f"compiling failed: {told[0]}")
 
-    def compile_one(source: Path) -> None:
-        flags = cold if source.stem in _COLD else ["-include", _HEADER, *hot]
-        run(*flags, "-c", source, "-o", source.with_suffix(".o"))
+    def compile_one(flags: Sequence, text: str, out: Path) -> None:
+        source = folder / f"{out.stem}.cpp"
+        source.write_text(text)
+        with _whole(out) as partial:
+            run(*flags, "-c", source.name, "-o", partial)
+        source.unlink()
         if progress is not None:
             progress(float("nan"), time.perf_counter() - start)
 
-    run(*hot, "-x", "c++-header", _HEADER, "-o", f"{_HEADER}.gch")
+    units = put_together(folder)
+    home = _objects_folder(folder, units.header, hot)
+    jobs = {home / f"{_digest(text)}.o": text for text in units.parts}
+    todo = [
+        ([*hot, "-include", home / _HEADER], text, out)
+        for out, text in jobs.items()
+        if not _is_there(out)
+    ]
+    header = home / f"{_HEADER}.gch"
+    if todo and not _is_there(header):
+        home.mkdir(parents=True, exist_ok=True)
+        with _whole(home / _HEADER) as partial:
+            partial.write_text(units.header)
+        # every unit spends most of its time on what this includes
+        with _whole(header) as partial:
+            run(*hot, "-x", "c++-header", home / _HEADER, "-o", partial)
     with ThreadPoolExecutor(cores()) as pool:
         try:
-            list(pool.map(compile_one, sources))
+            rest = folder / "rest.o"
+            list(pool.map(lambda job: compile_one(*job), [(cold, units.rest, rest), *todo]))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    run(*(source.with_suffix(".o") for source in sources), *more, "-o", "main")
+    run(rest, *jobs, *more, "-o", "main")
+    rest.unlink()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+
+
+def _objects_folder(folder: Path, header: str, flags: Sequence[str]) -> Path:
+    """Return where the object files are for which only the text of a unit may still differ."""
+    headers = [path for path in folder.glob("*.h") if path.name not in _OWN]
+    headers += folder.glob("brianlib/**/*.h")
+    included = (path.read_text() for path in sorted(headers))
+    digest = _digest(compiler_version(), processor(), *flags, header, *included)
+    return cache_folder() / "objects" / digest
+
+
+def _is_there(path: Path) -> bool:
+    # after a power failure a file may have its name and be empty
+    return path.is_file() and path.stat().st_size > 0
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a name for a file that gets its own at the end: no other process finds half of it."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ __all__ = [
     "is_complete",
     "new_sibling",
     "plain_messages",
+    "processor",
     "program_folder",
     "put_in_place",
     "sign",
@@ -79,6 +81,15 @@ def compiler_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.partition("\n")[0]
+
+
+def processor() -> str:
+    """Return what a processor can do: code of -march=native runs on no other."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
 def plain_messages() -> dict[str, str]:

@@ -19,7 +19,7 @@ from cells.fast_math import COMPILE_FLAGS
 from cells.integration import Upstroke
 from cells.models import cell_class
 from circuits.anatomy.spec import Population
-from circuits.engine.machine import compiler_version
+from circuits.engine.machine import compiler_version, processor
 from circuits.plasticity.learning import LEARNING_RATE
 from circuits.synapses.receptors import (
     Conductance,
@@ -137,7 +137,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Hash of the plan, of the code that turns it into a program, and of what compiles it."""
-        text = [repr(self), *COMPILE_FLAGS, platform.machine(), _processor(), *_SOURCES]
+        text = [repr(self), *COMPILE_FLAGS, platform.machine(), processor(), *_SOURCES]
         text += [*map(version, _WRITERS), _compiler()]
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
 
@@ -159,15 +159,6 @@ def _hashes() -> list[str]:
 
 
 _SOURCES = _hashes()  # of what was imported, not of what an editor may write while it runs
-
-
-def _processor() -> str:
-    # -march=native code runs on this processor only
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line for line in lines if line.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def group_of(population: Population) -> str:

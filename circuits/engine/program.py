@@ -25,6 +25,7 @@ from brian2 import (
 )
 from brian2.stateupdaters.exact import get_linear_system, linear
 from brian2.synapses import synapses as brian2_synapses
+from brian2.utils import caching
 
 from cells.integration import METHODS
 from cells.parameters import InputError
@@ -79,12 +80,30 @@ def _solve(equations, variables) -> str:
     """Solve the equations between two events of a synapse (as Brian2's ``linear``, same result).
 
     Where none depends on another they are solved one by one. Brian2 takes the matrix exponential of
-    all of them, for each pathway anew: half of the time that generating a circuit took.
+    all of them, for each pathway anew: half of the time that generating a circuit took. Given what
+    is in an equation alone, it remembers those of another pathway.
     """
     names, matrix, _ = get_linear_system(equations, variables)
     if not matrix.is_diagonal():
         return linear(equations, variables)
-    return "\n".join(linear(Equations([equations[name]]), variables) for name in names)
+    solved = []
+    for name in names:
+        used = {"dt", name} | equations[name].identifiers
+        own = {key: variable for key, variable in variables.items() if key in used}
+        solved.append(linear(Equations([equations[name]]), own))
+    return "\n".join(solved)
+
+
+_brian2_hashable = caching._hashable
+_HASHED = frozenset({str, int, bool, float, type(None)})
+
+
+def _hashable(value):
+    """Return a key for Brian2's memory of what it has generated (as its own, same result).
+
+    It looks at every attribute of every variable of every object: a quarter of generating.
+    """
+    return value if type(value) in _HASHED else _brian2_hashable(value)
 
 
 def _setter(static: dict):
@@ -182,6 +201,7 @@ def construct(plan: Plan, arrays: Mapping[str, np.ndarray]) -> Program:
     put = _setter(static)
     clocks = _Clocks()
     brian2_synapses.linear = _solve
+    caching._hashable = _hashable
     timed = {
         name: TimedArray(
             np.reshape(arrays[key], (len(arrays[key]) if key in _NUMBERED else plan.bins, -1))

@@ -86,7 +86,7 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
         def result(variable):
             return [device.get_array_filename(variable), str(np.dtype(variable.dtype))]
 
-        return {
+        description = {
             "static": static,
             "files": {k: [str(a.dtype), a.size] for k, a in device.static_arrays.items()},
             "spikes": {
@@ -109,6 +109,9 @@ def generate(plan: Plan, arrays, folder: Path, target: str = "cpp_standalone") -
                 for v in plan.group(name).potentials
             },
         }
+        if target == "cpp_standalone":
+            _leave_out(folder, description)
+        return description
     finally:
         prefs.devices.cpp_standalone.openmp_threads = 0
         device.reinit()
@@ -163,6 +166,38 @@ def _fill_from_files(folder: Path) -> None:
 
     main.write_text(f'#include "{_STATE.name}"\n{_FILLED.sub(fill, main.read_text())}')
     objects.write_text(_LOADED.sub(drop, _ALLOCATED.sub(drop, objects.read_text())))
+
+
+_BY_NAME = re.compile(r"(^void set_variable_by_name\(.*?\) \{\n).*?^\}\n", re.MULTILINE | re.DOTALL)
+_WRITTEN = re.compile(
+    r"^ {4}ofstream outfile_\w+;\n.*?(?=^ {4}ofstream |^ {4}//|^\})", re.MULTILINE | re.DOTALL
+)
+_FILE = re.compile(r'results_dir \+ "(\w+)"')
+
+
+def _leave_out(folder: Path, description: dict) -> None:
+    """Take out what nobody asks a program for: it would be most of what it writes.
+
+    Brian2 lets a program write every array at its end, and set every array by its name.
+    """
+    objects = folder / "objects.cpp"
+    kinds = (description[kind].values() for kind in ("spikes", "traces"))
+    read = [file for kind in kinds for files in kind for file, _ in files.values()]
+    read += [file for files in description["weights"].values() for file, _ in files]
+    read += [file for file, _ in description["potentials"].values()]
+    found = []
+
+    def keep(block: re.Match) -> str:
+        file = _FILE.search(block[0])
+        if file is None or file[1] not in read:
+            return block[0] if file is None else ""
+        found.append(file[1])
+        return block[0]
+
+    text = _WRITTEN.sub(keep, _BY_NAME.sub(r"\1}\n", objects.read_text()))
+    if set(found) != set(read):
+        raise DeviceError("the generated program writes no results; is this another Brian2?")
+    objects.write_text(text)
 
 
 def _state_items(device, program) -> list[str]:

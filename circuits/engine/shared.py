@@ -48,15 +48,23 @@ def table_of(plan: Plan, values: Mapping[tuple[int, str], float]) -> np.ndarray:
     Returns
     -------
     (row, projection) array
-        A constant has the row of its place in ``shared`` of its Synapses.
+        A constant has the row of its place in ``shared`` of its Synapses. Rows and columns are
+        filled up to powers of two, so that the code of a synapse is the same in programs that have
+        some more or fewer of them.
     """
+    rows = max((len(s.shared) for s in plan.synapses), default=1)
     columns = 1 + max((number for s in plan.synapses for number in s.projections), default=0)
-    table = np.zeros((max((len(s.shared) for s in plan.synapses), default=1), columns))
+    table = np.zeros((_filled(rows, 32), _filled(columns, 128)))
     for s in plan.synapses:
         for row, name in enumerate(s.shared):
             for number in s.projections:
                 table[row, number] = values[number, name]
     return table
+
+
+def _filled(n: int, least: int) -> int:
+    """Return the next power of two, or ``least``."""
+    return max(least, 1 << (n - 1).bit_length())
 
 
 def values_of(plan: SynapsePlan, arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:

@@ -281,18 +281,22 @@ def test_the_cache_is_told_and_what_is_old_is_deleted(tmp_path, monkeypatch, cap
         for path in folder.iterdir():
             os.utime(path, (when, when))
     assert machine.signed(tmp_path / "programs" / "old") == ["run_old"]
+    for name in ("unit", "common"):
+        (tmp_path / "objects" / "of_a_compiler").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "objects" / "of_a_compiler" / name).write_bytes(b"0" * 500_000)
     for k in range(20):
         (tmp_path / "programs" / f"unsigned{k}").mkdir()
     assert main.main(["cache"]) == 0
     text = capsys.readouterr().out
     assert "22 compiled programs, 4.0 MB" in text
+    assert "1 sets of object files, for the next programs, 1.0 MB" in text
     assert "1     2.0 MB  used 40 days ago  run_old" in text
     assert "20     0.0 MB  used 0 days ago  (of runs not known)" in text
     for k in range(20):
         machine.sign(tmp_path / "programs" / f"unsigned{k}", f"run_{k}")
     assert main.main(["cache"]) == 0
     text = capsys.readouterr().out
-    assert "others" in text and text.count("\n") == 15
+    assert "others" in text and text.count("\n") == 16
     assert main.main(["cache", "--clear", "--older", "30"]) == 0
     capsys.readouterr()
     for k in range(20):
@@ -306,6 +310,7 @@ def test_the_cache_is_told_and_what_is_old_is_deleted(tmp_path, monkeypatch, cap
     assert [p.name for p in (tmp_path / "programs").iterdir()] == ["new"]
     assert main.main(["cache", "--clear"]) == 0
     assert not list((tmp_path / "programs").iterdir())
+    assert not list((tmp_path / "objects").iterdir())
     assert main.main(["cache", "--older", "-1"]) == 2
 
 

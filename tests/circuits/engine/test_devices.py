@@ -15,6 +15,7 @@ import pytest
 from brian2 import NetworkOperation, prefs
 
 from cells.parameters import InputError
+from cells.preferences import own_preferences
 from circuits.anatomy.tables import load_circuit
 from circuits.engine import devices, project
 from circuits.engine import launch as launching
@@ -137,7 +138,8 @@ def test_steps_must_divide_the_slow_clock(spec):
 
 def test_every_object_is_one_that_standalone_runs(plan, arrays):
     """Standalone drops a NetworkOperation without a word."""
-    program = construct(plan, arrays)
+    with own_preferences("numpy"):
+        program = construct(plan, arrays)
     assert not any(isinstance(o, NetworkOperation) for o in program.network.objects)
     assert set(program.spikes) == {g.name for g in plan.groups}
     for s in plan.synapses:

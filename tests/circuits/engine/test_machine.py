@@ -133,5 +133,6 @@ def test_what_the_compiler_says_is_told_in_any_language(monkeypatch, tmp_path, s
     compiler.write_text(f"#!/bin/sh\n{script}\nexit 1\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "objects.h").touch()
     with pytest.raises(DeviceError, match=f"^compiling failed: {message}$"):
         cpp._compile(tmp_path, None)

@@ -1,5 +1,7 @@
 """Constants of projections, out of the synapse and into one table."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from circuits.engine.plan import SynapsePlan
@@ -25,5 +27,16 @@ def test_a_synapse_has_the_constants_of_its_projection():
     plan = type("Plan", (), {"synapses": (made,)})
     numbers = {(k, name): 10.0 * k + n for k in (0, 2) for n, name in enumerate(made.shared)}
     arrays = {"shared": table_of(plan, numbers), "a_to_b.projection": np.array([2, 0, 0, 2])}
-    assert arrays["shared"].shape == (4, 3) and not arrays["shared"][:, 1].any()
+    assert not arrays["shared"][:, 1].any() and not arrays["shared"][4:, 3:].any()
     np.testing.assert_array_equal(values_of(made, arrays, "tau_facil"), [22, 2, 2, 22])
+
+
+def test_a_few_more_projections_or_constants_are_the_same_code():
+    made = out_of_synapse(PLAN)
+
+    def shape(*numbers):
+        plan = type("Plan", (), {"synapses": (replace(made, projections=numbers),)})
+        return table_of(plan, {(k, name): 1.0 for k in numbers for name in made.shared}).shape
+
+    assert shape(0) == shape(0, 127) == (32, 128)
+    assert shape(0, 128) == (32, 256)

@@ -12,11 +12,13 @@ import pytest
 from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, get_device, ms, set_device
 from brian2.devices.device import reset_device
 from brian2.stateupdaters.exact import linear
+from brian2.utils import caching
 
 from cells.fast_math import COMPILE_FLAGS, use_fast_math
 from cells.models import CELL_CLASSES, cell_class
 from circuits.driver.inputs import arrays_of
-from circuits.engine import program, project
+from circuits.engine import cpp, program, project
+from circuits.engine.units import put_together
 from circuits.runfiles.resolve import resolve
 
 pytestmark = [
@@ -53,23 +55,23 @@ def scalar_loops(folder, names) -> list[str]:
     return found
 
 
-@pytest.fixture(
-    scope="module",
-    params=[("predictive_learning", "tiny"), ("predictive_learning", "column")],
-    ids=" ".join,
-)
-def generated(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
     """Return the folder of a learning circuit's C++ with its header compiled, and its models."""
-    name, size = request.param
-    run = resolve(
-        name, size=size, conditions=["learning"], cycles=2, settings=["integration.upstroke=4"]
-    )
-    condition = run.conditions[0]
-    folder = tmp_path_factory.mktemp(size)
-    project.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
+    folder, condition = learning_circuit(tmp_path_factory.mktemp("tiny"), "tiny")
     compile_header(folder)
     cells = {p.cell for p in condition.spec.populations if not p.is_input}
     return folder, {cell_class(cell).model.name for cell in cells}
+
+
+def learning_circuit(folder, size):
+    run = resolve(
+        "predictive_learning", size=size, conditions=["learning"], cycles=2,
+        settings=["integration.upstroke=4"],
+    )  # fmt: skip
+    condition = run.conditions[0]
+    project.generate(condition.plan, arrays_of(condition, run.cycle, 1)[0], folder)
+    return folder, condition
 
 
 def compile_header(folder):
@@ -97,6 +99,15 @@ def test_loops_over_cells_are_vectorised(generated, kind):
     ]  # fmt: skip
     assert len(names) - len(computed) <= 1
     assert not scalar_loops(folder, computed)
+
+
+def test_another_size_is_the_same_code(generated, tmp_path):
+    """So what is vectorised in one is in the other, and its object files are."""
+    tiny, _ = generated
+    column, _ = learning_circuit(tmp_path, "column")
+    looped = re.compile(rf"void _run_(?!inputs)\w+_({'|'.join(KINDS)})_codeobject")
+    ours, theirs = ({t for t in put_together(f).parts if looped.search(t)} for f in (tiny, column))
+    assert len(ours) > 10 and ours == theirs
 
 
 def test_with_threads_each_loop_has_one_pragma(tmp_path):
@@ -158,8 +169,12 @@ def generate(folder, make, compiled=False):
     set_device("cpp_standalone", build_on_run=False)
     try:
         Network(*make()).run(0.3 * ms)
-        get_device().build(directory=str(folder), compile=compiled, run=compiled, with_output=False)
-        compile_header(folder)
+        get_device().build(directory=str(folder), compile=False, run=False)
+        if compiled:
+            cpp._compile(folder, None)
+            get_device().run(str(folder), with_output=False, run_args=[])
+        else:
+            compile_header(folder)
         return folder
     finally:
         if not compiled:
@@ -167,27 +182,27 @@ def generate(folder, make, compiled=False):
             reset_device()
 
 
-@pytest.mark.parametrize("n", [64, 200])
-def test_spikes_of_all_blocks_are_found(tmp_path, n):
+def test_spikes_of_all_blocks_are_found(tmp_path):
     """The threshold looks at 64 cells at a time: first, last, and those at the seams."""
-    fires = np.zeros(n, bool)
-    fires[[0, n - 1]] = True
-    fires[[k for k in (63, 64, 127, 130) if k < n]] = True
+    sizes = (64, 200)
+    firing = {n: [k for k in (0, 63, 64, 127, 130, n - 1) if k < n] for n in sizes}
     made = {}
 
     def make():
-        group = NeuronGroup(
-            n, "x : 1", threshold="x > 0.5", reset="", name="blocks", dt=0.1 * ms
-        )  # fmt: skip
-        group.x = fires.astype(float)
-        made["spikes"] = SpikeMonitor(group)
-        return [group, made["spikes"]]
+        for n in sizes:
+            group = NeuronGroup(
+                n, "x : 1", threshold="x > 0.5", reset="", name=f"blocks_{n}", dt=0.1 * ms
+            )  # fmt: skip
+            group.x = np.isin(np.arange(n), firing[n]).astype(float)
+            made[n] = [group, SpikeMonitor(group)]
+        return [o for pair in made.values() for o in pair]
 
     try:
         generate(tmp_path, make, compiled=True)
-        index, step = np.asarray(made["spikes"].i), np.round(made["spikes"].t / (0.1 * ms))
-        np.testing.assert_array_equal(index, np.tile(np.flatnonzero(fires), 3))
-        assert all(a <= b for a, b in pairwise(step))
+        for n, (_, spikes) in made.items():
+            index, step = np.asarray(spikes.i), np.round(spikes.t / (0.1 * ms))
+            np.testing.assert_array_equal(index, np.tile(np.unique(firing[n]), 3))
+            assert all(a <= b for a, b in pairwise(step))
     finally:
         get_device().reinit()
         reset_device()
@@ -203,6 +218,17 @@ def test_event_driven_equations_are_solved_as_brian2_does(plastic):
     arguments = synapses.event_driven, synapses.variables
     ours, theirs = program._solve(*arguments), linear(*arguments)
     assert sorted(ours.splitlines()) == sorted(theirs.splitlines())
+
+
+def test_what_brian2_remembers_has_the_keys_of_its_own_function(monkeypatch):
+    variables = NeuronGroup(3, "dv/dt = -v/(5*ms) : volt\nn : integer (constant)").variables
+    value = [dict(variables), {"a", 1}, (2.5, None, True), np.float64, 3 * ms, "text"]
+    monkeypatch.setattr(caching, "_hashable", program._brian2_hashable)
+    expected = caching._hashable(value)
+    monkeypatch.setattr(caching, "_hashable", program._hashable)
+    assert caching._hashable(value) == expected
+    with pytest.raises(TypeError):
+        caching._hashable(np.zeros(3))
 
 
 def test_coupled_event_driven_equations_are_left_to_brian2():
