@@ -30,7 +30,6 @@ from brian2 import (
     second,
     volt,
 )
-from scipy.optimize import brentq, curve_fit
 
 from cells.checked import physical, takes
 from cells.integration import METHODS
@@ -89,6 +88,8 @@ def resting_potential(cell: CellClass, low: Quantity = -95 * mV, high: Quantity 
     down = np.flatnonzero((current[:-1] > 0) & (current[1:] <= 0))
     if not len(down):
         raise InputError(f"{cell.name}: no resting potential between {low} and {high}")
+    from scipy.optimize import brentq  # slow to load
+
     k = down[0]
     root = brentq(lambda v: float(steady_state(cell, v)["current"]), grid[k], grid[k + 1])
     return root * 1000 * mV
@@ -369,6 +370,8 @@ def input_resistance(
 
 def _exponential(time: np.ndarray, course: np.ndarray) -> float:
     """Return the time constant (s) of one exponential through a course up to its extremum."""
+    from scipy.optimize import curve_fit  # slow to load
+
     course = course - course[0]
     k = int(np.argmax(np.abs(course)))
     far = course[k]

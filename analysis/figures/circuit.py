@@ -348,7 +348,7 @@ def plot_pattern(
     )
     ax.set_xlabel("cycle")
     ax.set_ylabel("channel")
-    ax.set_title(pattern.attrs.get("long_name", ""), fontsize=9)
+    ax.set_title(pattern.attrs.get("long_name", ""), fontsize=9, y=1)
     if colour_bar:
         bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, fraction=0.05)
         bar.outline.set_visible(False)

@@ -56,7 +56,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import least_squares
 from scipy.special import expit
 
 from analysis.data import blocks, schema
@@ -198,6 +197,8 @@ def fit_response(drive: np.ndarray, rate: np.ndarray) -> Response | None:
     Response or None
         None where drive or rate do not vary, so that there is nothing to fit.
     """
+    from scipy.optimize import least_squares  # slow to load
+
     drive, rate = np.ravel(drive).astype(float), np.ravel(rate).astype(float)
     spread = drive.std() if drive.size else 0.0
     if not (spread > 1e-12 * np.abs(drive).max(initial=0) and np.ptp(rate) > 0):

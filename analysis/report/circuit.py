@@ -151,7 +151,7 @@ def _context(ds):
     axes = figure.subplots(1, len(courses), squeeze=False)[0]
     for (name, course), ax in zip(courses.items(), axes, strict=True):
         circuit.plot_context(course, ax)
-        ax.set_title(name)
+        ax.set_title(name, y=1)
     return figure
 
 

@@ -43,6 +43,8 @@ def inline(figure: Figure, label: str, prefix: str, limit: int = LIMIT) -> tuple
     boxes : bool
         Whether it has letters that no font here has.
     """
+    for ax in figure.axes:
+        ax.spines[:].set_in_layout(False)  # each would lay out all ticks of its axis again
     text, boxes = _saved(figure)
     if len(text) > limit:
         for ax in figure.axes:

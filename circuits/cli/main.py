@@ -105,6 +105,7 @@ def entry() -> None:
         ignore_interrupts()
         print(_interrupted(stop), file=sys.stderr)
         status = _INTERRUPTED
+    gc.freeze()  # or the interpreter would look through all of it once more before it ends
     sys.exit(status)
 
 

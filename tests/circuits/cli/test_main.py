@@ -77,6 +77,21 @@ def test_looking_around_and_typos_import_nothing_heavy(arguments, tmp_path):
         assert told in done.stderr
 
 
+def test_a_run_imports_nothing_slow_that_it_does_not_need():
+    code = (
+        "import sys\n"
+        "from circuits.cli.running import _leave_out\n"
+        "_leave_out()\n"
+        "import circuits.driver.run, analysis.observables, analysis.report.page\n"
+        "print([m for m in ('pylab', 'dask', 'scipy.optimize', 'scipy.stats', 'matplotlib.pyplot')"
+        " if sys.modules.get(m)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_parameter_has_value_unit_meaning_source_and_mark(capsys):
     rows = list(parameters())
     tables = {row.table for row in rows}
