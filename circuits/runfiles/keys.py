@@ -52,6 +52,57 @@ STIMULUS = (
     "cue_rest",
 )
 
+# of rate networks: what a file says once, and by kind the tables with their keys, which a condition
+# may say again; None is a table that names a framework
+RATE_ONCE = ("experiment", "kind", "name", "claim", "source", "seeds", "device", "condition",
+             "criteria", "prediction")  # fmt: skip
+_TRAINING = ("epochs", "batch", "lr")
+RATE_TABLES: dict[str, dict[str, tuple[str, ...] | None]] = {
+    "alignment": {
+        "task": ("name",), "network": ("width", "depths", "feedback"), "rule": None,
+        "training": _TRAINING, "gradient": ("patterns", "between"),
+    },
+    "depth": {
+        "task": ("name",), "network": ("width", "depths", "feedback", "back"), "rule": None,
+        "training": (*_TRAINING, "decay"), "gradient": ("patterns",),
+    },
+    "figure1": {
+        "network": ("input", "target", "gain", "feedback"),
+        "cycle": ("minus_ms", "plus_ms", "tau_ms", "step_ms", "count"), "training": ("lr",),
+    },
+    "identities": {"identity": ("name",), "network": ("gain", "feedback")},
+    "prediction": {
+        "stimulus": ("direction", "step", "sweep", "n_x", "cycles", "test_cycles", "frames"),
+        "network": ("hidden", "feedback"), "rule": None, "training": (*_TRAINING, "decay"),
+        "ridge": ("penalty",),
+    },
+    "readout": {
+        "stimulus": ("step", "n_x", "cycles", "noise"), "network": ("hidden", "feedback"),
+        "rule": None, "training": (*_TRAINING, "decay"),
+        "label": ("classes", "cells", "movie_s", "blank_s", "start_s", "length_s", "learner",
+                  "kinase_lr"),
+        "cells": ("inhibition", "active", "basal", "homeostasis"), "test": ("presentations",),
+        "ridge": ("penalty",),
+    },
+    "recall": {
+        "network": ("layers",), "training": _TRAINING,
+        "inference": ("steps", "test_steps", "rate"), "ridge": ("penalty",),
+    },
+    "sampling": {
+        "network": ("learner", "hidden"), "training": _TRAINING,
+        "inference": ("steps", "rate", "noise", "precision_lr", "least"),
+        "gibbs": ("burn", "count"), "test": ("steps", "rate", "burn"),
+    },
+    "training": {
+        "task": ("name",), "network": ("hidden", "feedback", "back"), "rule": None,
+        "measured": None, "training": (*_TRAINING, "decay", "until", "every"),
+        "gradient": ("patterns",),
+    },
+}  # fmt: skip
+RULES = ("generec", "midpoint", "symmetric", "chl", "ep", "boltzmann", "kinase", "recirculation",
+         "predictive_coding", "target_propagation", "difference_target_propagation", "burstprop",
+         "burstccn", "backprop")  # fmt: skip
+
 DEVICES = ("cpp", "cuda", "cython", "numpy")
 #: Of the anatomies that come along.
 SIZES = ("tiny", "column")
@@ -61,7 +112,7 @@ _LISTS = {"criteria": CRITERION, "manipulation": MANIPULATION, "record": RECORD}
 
 
 def check_names(document: Mapping, file: str) -> None:
-    """Raise InputError for a key of a circuit's run file that there is not.
+    """Raise InputError for a key of a run file, of circuits or rate networks, that there is not.
 
     Parameters
     ----------
@@ -70,6 +121,8 @@ def check_names(document: Mapping, file: str) -> None:
     file : str
         For messages.
     """
+    if document.get("experiment") == "rate":
+        _check_rates(document, file)
     if document.get("experiment", "circuit") != "circuit":
         return
     known_keys(document, (*ONCE, *AGAIN), file)
@@ -114,6 +167,34 @@ def check_choices(
     for name in conditions:
         if name not in names:
             raise InputError(f"{file}: unknown condition '{name}'{nearest(name, names)}")
+
+
+def _check_rates(document: Mapping, file: str) -> None:
+    kind = document.get("kind", "training")
+    if kind not in RATE_TABLES:
+        raise InputError(f"{file}: unknown kind '{kind}'{nearest(str(kind), RATE_TABLES)}")
+    tables = RATE_TABLES[kind]
+    known_keys(document, (*RATE_ONCE, *tables), file)
+    levels: list[tuple[str, Mapping]] = [(f"{file}:", document)]
+    rows = document.get("condition")
+    for k, row in enumerate(rows if isinstance(rows, list) else [], 1):
+        if isinstance(row, Mapping):
+            at = f"{file}: condition {row.get('name', k)!r}"
+            known_keys(row, ("name", "meaning", *tables), at)
+            levels.append((at, row))
+    for at, level in levels:
+        for name, valid in tables.items():
+            table = level.get(name)
+            if not isinstance(table, Mapping):
+                continue
+            if valid is not None:
+                known_keys(table, valid, f"{at} [{name}]")
+            elif (rule := table.get("name", RULES[0])) not in RULES:
+                raise InputError(f"{at} [{name}]: rule '{rule}'{nearest(str(rule), RULES)}")
+    rows = document.get("criteria")
+    for k, row in enumerate(rows if isinstance(rows, list) else [], 1):
+        if isinstance(row, Mapping):
+            known_keys(row, CRITERION, f"{file}: criteria {k}")
 
 
 def _conditions(document: Mapping, file: str) -> Iterator[tuple[str, Mapping]]:

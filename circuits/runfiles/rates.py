@@ -17,12 +17,10 @@ from cells.parameters import InputError
 from circuits.rates.experiments.kinds import KINDS
 from circuits.rates.frameworks import framework
 from circuits.runfiles.criteria import criteria_of
+from circuits.runfiles.keys import RATE_ONCE
 from circuits.runfiles.model import Cycle, Run
 
 __all__ = ["RateCondition", "resolve_rate"]
-
-_ONCE = ("experiment", "kind", "name", "claim", "source", "seeds", "device", "condition",
-         "criteria", "prediction")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def resolve_rate(
         "kind": kind.name, "claim": "", "source": "", "seeds": [1], "device": "numpy",
         "condition": [], "criteria": [], **document,
     }  # fmt: skip
-    checked.keys(document, (*_ONCE, *kind.tables), file)
+    checked.keys(document, (*RATE_ONCE, *kind.tables), file)
     for key in ("name", "claim", "source"):
         checked.text(document[key], f"{begin} {key}")
     checked.one_of(document["device"], ("numpy",), f"{begin} device", "device")

@@ -52,12 +52,14 @@ def test_last_verdicts_are_those_of_the_newest_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["list"], ["run", "--help"], ["run", "frist_light"],
-     ["run", "typo.toml"], ["sweep", "typo.toml"], ["run", "first_light", "--size", "tyni"],
+     ["run", "typo.toml"], ["sweep", "typo.toml"], ["run", "rates.toml"],
+     ["run", "first_light", "--size", "tyni"],
      ["run", "first_light", "--conditions", "basline"],
      ["run", "first_light", "--set", "stimulus.contrats=1"]],
 )  # fmt: skip
 def test_looking_around_and_typos_import_nothing_heavy(arguments, tmp_path):
     (tmp_path / "typo.toml").write_text('claim = "x"\n[stimulus]\ncontrats = 1\n')
+    (tmp_path / "rates.toml").write_text('experiment = "rate"\nkind = "depth"\n[task]\nnme = 1\n')
     code = (
         "import sys\n"
         "from circuits.cli.main import main\n"
@@ -72,6 +74,8 @@ def test_looking_around_and_typos_import_nothing_heavy(arguments, tmp_path):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.stdout.strip().splitlines()[-1] == "[]"
+    if "rates.toml" in arguments:
+        assert "rates.toml: [task]: unknown key 'nme'; did you mean 'name'?" in done.stderr
     if "typo.toml" in arguments:
         told = "typo.toml: [stimulus]: unknown key 'contrats'; did you mean 'contrast'?"
         assert told in done.stderr

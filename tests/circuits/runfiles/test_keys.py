@@ -10,6 +10,8 @@ from cells.errors import InputError
 from circuits.anatomy.tables import sizes_of
 from circuits.engine.devices import DEVICES
 from circuits.manipulations import Manipulation
+from circuits.rates.experiments.kinds import KINDS
+from circuits.rates.frameworks import FRAMEWORKS
 from circuits.runfiles import catalogue, keys
 from circuits.stimuli.stimulus import Stimulus
 
@@ -19,6 +21,14 @@ def test_the_keys_are_those_of_what_reads_them():
     assert set(keys.CRITERION) == set(CRITERION)
     assert {"what", "target"} <= set(keys.MANIPULATION)
     assert {field.name for field in fields(Manipulation)} <= {*keys.MANIPULATION, "shown"}
+
+
+def test_the_keys_of_rate_networks_are_those_of_their_kinds():
+    assert set(keys.RULES) == set(FRAMEWORKS)
+    assert keys.RATE_TABLES == {
+        name: {table: known and tuple(known) for table, known in kind.tables.items()}
+        for name, kind in KINDS.items()
+    }
 
 
 def test_every_run_file_that_comes_along_passes():
@@ -37,7 +47,22 @@ def test_every_run_file_that_comes_along_passes():
 def test_a_key_that_there_is_not_is_named(document, wanted):
     with pytest.raises(InputError, match=wanted):
         keys.check_names(document, "f.toml")
-    keys.check_names({"experiment": "rate", **document}, "f.toml")
+    keys.check_names({"experiment": "synapse", **document}, "f.toml")
+
+
+@pytest.mark.parametrize(
+    ("document", "wanted"),
+    [({"kind": "dept"}, "f.toml: unknown kind 'dept'; did you mean 'depth'"),
+     ({"tsak": {}}, "f.toml: unknown key 'tsak'; did you mean 'task'"),
+     ({"network": {"hiden": [1]}}, r"\[network\]: unknown key 'hiden'; did you mean 'hidden'"),
+     ({"rule": {"name": "chll"}}, r"f.toml: \[rule\]: rule 'chll'; did you mean 'chl'"),
+     ({"condition": [{"name": "a", "training": {"epoch": 1}}]},
+      r"condition 'a' \[training\]: unknown key 'epoch'"),
+     ({"criteria": [{"mx": 1}]}, "criteria 1: unknown key 'mx'")],
+)  # fmt: skip
+def test_a_key_that_rate_networks_have_not_is_named(document, wanted):
+    with pytest.raises(InputError, match=wanted):
+        keys.check_names({"experiment": "rate", **document}, "f.toml")
 
 
 @pytest.mark.parametrize(
