@@ -380,7 +380,9 @@ def plot_pattern_correlation(series: dict[str, np.ndarray], ax=None):
     ax.set_ylim(-1.05, 1.05)
     ax.set_xlabel("cycle")
     ax.set_ylabel("Pearson r")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    # beside each other, long ones would leave the axes no width
+    long = sum(len(line.get_label()) for line in ax.lines[: len(series)]) > 130
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1 if long else 3)
     return ax
 
 

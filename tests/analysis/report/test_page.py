@@ -166,11 +166,12 @@ def test_an_undefined_value_is_written_as_undefined(tmp_path):
     assert any(t.startswith("undefined") for t in page.text) and "? undecided" in page.text
 
 
-def test_a_circuit_without_spikes_is_still_reported(circuit, tmp_path):
+def test_a_circuit_without_spikes_is_still_reported(circuit, tmp_path, recwarn):
     silent = circuit.isel(spike=slice(0, 0))
     silent["rate"] = silent["rate"] * 0
     page = read(write_report(silent, [], {}, tmp_path / "r.html"))
     assert len(page.images) == 9
+    assert not [w for w in recwarn.list if "constrained_layout" in str(w.message)]
 
 
 def test_every_figure_draws_on_the_axis_it_is_given(circuit):
