@@ -120,18 +120,41 @@ class Accessor:
         """
         return schema.rate(self._ds).isel(neuron=self.cells(population))
 
-    def phases(self) -> xr.Dataset:
+    def phases(
+        self, population: str | Sequence[str] | None = None, phase: str | None = None
+    ) -> xr.Dataset:
         """Return the mean rate of each population in each phase.
+
+        Parameters
+        ----------
+        population : str or sequence of str, optional
+            Or roles; default all. A single one leaves no dim.
+        phase : {"minus", "plus"}, optional
+            Leaves no dim.
 
         Returns
         -------
         Dataset
             ``mean`` (condition, seed, population, phase), Hz, over cells and cycles; ``sd``, Hz,
             over cells.
+
+        Raises
+        ------
+        AnalysisError
+            For a population or phase that is not there; the line names the nearest.
         """
         from analysis.measures.theta import phase_rates
 
-        return self._each(phase_rates)
+        known = self._ds["phase"].values.astype(str).tolist()
+        if phase is not None and phase not in known:
+            raise schema.AnalysisError(f"no phase '{phase}'{schema.nearest(phase, known)}")
+        found = self._each(phase_rates)
+        if isinstance(population, str):
+            found = found.sel(population=schema.population_name(self._ds, population))
+        elif population is not None:
+            names = [schema.population_name(self._ds, name) for name in population]
+            found = found.sel(population=names)
+        return found if phase is None else found.sel(phase=phase)
 
     def aligned(self, populations: Sequence[str] | None = None, bin_size: float = 5e-3):
         """Return rates over the theta cycle, mean over cycles.

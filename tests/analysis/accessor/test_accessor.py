@@ -56,6 +56,17 @@ def test_rates_and_phases_are_of_every_run(many):
     assert many.pulvinar.aligned([DRIVER]).sizes["condition"] == 2
 
 
+def test_phases_are_chosen_by_population_and_phase(many):
+    phases = many.pulvinar.phases()
+    chosen = many.pulvinar.phases("driver", "plus")
+    assert chosen.identical(phases.sel(population=DRIVER, phase="plus"))
+    assert many.pulvinar.phases(["relay", DRIVER]).sizes["population"] == 2
+    with pytest.raises(AnalysisError, match=r"^no phase 'mid'; .*minus"):
+        many.pulvinar.phases(phase="mid")
+    with pytest.raises(AnalysisError, match=r"^no population 'V1\.L5IC'; did you mean 'V1\.L5IB'"):
+        many.pulvinar.phases("V1.L5IC")
+
+
 def test_a_single_run_has_no_dims_of_runs(circuit):
     assert "seed" not in circuit.pulvinar.phases().dims
     assert circuit.pulvinar.observable("burst_rate").shape == (1, 1)
