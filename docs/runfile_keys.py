@@ -65,6 +65,8 @@ _POPULATION = {
     "rate": "of an input: peak rate of its rhythm (Hz)",
     "peak": "of an input: phase of the peak, in cycles",
     "cell": "cell class",
+    "cells": "number of cells at a position, or of all where it has no positions; the same in all"
+    " conditions",
     "steady": "of an input: a constant rate, in place of the stimulus (Hz)",
     "spikes": "of an input: a file of spike trains that it plays, or a table of its `path` and the"
     " `population` in it",

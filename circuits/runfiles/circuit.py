@@ -33,8 +33,10 @@ _POPULATION = {
     "peak": None,
     "steady": Hz,
     "cell": str,
+    "cells": int,
     "spikes": dict,
 }
+_MOST_CELLS = 10_000  # at a position
 _PROJECTION = {"weight": nS, "delay": ms, "delay_sd": ms, "indegree": int, "release": str,
                "topography": str, "receptors": dict}  # fmt: skip
 _FASTEST_HZ = 500 / SLOW_CLOCK_MS
@@ -136,10 +138,14 @@ def _populations(spec: CircuitSpec, table, folder: Path, where: str) -> CircuitS
             checked.one_of(cell, tuple(CELL_CLASSES), f"{here} cell:", "cell class")
         values = {
             k: checked.quantity(v, _POPULATION[k], f"{here} {k}")
-            for k, v in changes.items() if k not in ("cell", "spikes")
+            for k, v in changes.items() if k not in ("cell", "cells", "spikes")
         }  # fmt: skip
         if cell is not None:
             values["cell"] = cell
+        if "cells" in changes:
+            values["cells"] = checked.whole(changes["cells"], 1, f"{here} cells")
+            if values["cells"] > _MOST_CELLS:
+                raise InputError(f"{here} cells: {values['cells']}; nearest valid: {_MOST_CELLS}")
         for key in ("bias_sd", "noise_sd", "rate", "steady"):
             if values.get(key, 0) < 0:
                 raise InputError(f"{here} {key}: {changes[key]} is negative; smallest valid: 0")

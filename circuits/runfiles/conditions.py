@@ -80,6 +80,13 @@ def conditions_of(
                 f"{begin} condition '{one.name}': {one.spec.channels} channels, but"
                 f" '{found[0].name}' has {found[0].spec.channels}; n_x and polarities must agree"
             )
+        for population, other in zip(one.spec.populations, (found or [one])[0].spec.populations,
+                                     strict=True):  # fmt: skip
+            if population.cells != other.cells:
+                raise InputError(
+                    f"{begin} condition '{one.name}': [populations] '{population.name}' cells:"
+                    f" {population.cells}, but '{found[0].name}' has {other.cells}; they must agree"
+                )
         found.append(one)
         options.append(planned)
     _check_wiring(found, begin)

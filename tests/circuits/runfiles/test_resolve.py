@@ -9,6 +9,7 @@ from cells import models
 from cells.checked import parse_seeds
 from cells.parameters import InputError
 from circuits.anatomy.tables import load_circuit
+from circuits.anatomy.topography import draw_sources, positions_of
 from circuits.driver.store import run_folder
 from circuits.engine.planner import cell_parameters
 from circuits.runfiles.catalogue import runs
@@ -150,6 +151,43 @@ def test_integration_of_a_condition_makes_another_program(write):
     a, b = resolve(write(text)).conditions
     assert (a.plan.dt_ms, b.plan.dt_ms) == (0.1, 0.05)
     assert a.plan.digest != b.plan.digest
+
+
+def test_more_cells_at_a_position_let_more_converge_from_the_same_receptive_field(write):
+    name = "V1.L5IB->TRC"
+    text = ('[populations]\n"V1.L5IB" = { cells = 10 }\n'
+            f'[projections]\n"{name}" = {{ indegree = 10, weight = "37.125 nS" }}\n')  # fmt: skip
+    (before,), (after,) = (resolve(write(extra)).conditions for extra in ("", text))
+    drawn = []
+    for spec in (before.spec, after.spec):
+        (p,) = (p for p in spec.projections if p.name == name)
+        sources = draw_sources(spec, p, seed=1)
+        at = {key: positions_of(spec, spec.population(key)) for key in (p.source, p.target)}
+        assert (at[p.source][sources] == at[p.target][:, None]).all()
+        drawn.append((sources.shape[1], sources.shape[1] * p.weight))
+    assert [n for n, _ in drawn] == [3, 10]
+    assert drawn[1][1] == pytest.approx(drawn[0][1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("0", r"'V1\.L5IB' cells: 0 is below 1"),
+        ("20_000", "nearest valid: 10000"),
+        ("2", r"indegree 3 is above the 2 'V1\.L5IB' cells"),
+        ("2.5", "not a whole number"),
+    ],
+)
+def test_a_number_of_cells_that_cannot_be_is_refused(write, cells, message):
+    with pytest.raises(InputError, match=message):
+        resolve(write(f'[populations]\n"V1.L5IB" = {{ cells = {cells} }}\n'))
+
+
+def test_conditions_have_the_same_cells(write):
+    text = ('[[condition]]\nname = "few"\n[[condition]]\nname = "many"\n'
+            '[condition.populations]\n"V1.L5IB" = { cells = 10 }\n')  # fmt: skip
+    with pytest.raises(InputError, match=r"'many': .*'V1\.L5IB' cells: 10, but 'few' has 3"):
+        resolve(write(text))
 
 
 def test_pacing_lesion_silences_the_rhythmic_inputs_alone(write):
