@@ -114,6 +114,7 @@ def connected(
                 distributed.LocalCluster(
                     n_workers=n_workers or cores(), threads_per_worker=1, processes=True,
                     dashboard_address=None, memory_limit=0, silence_logs="CRITICAL",
+                    scheduler_kwargs={"dashboard_address": ":0"},  # even without one it has a port
                 )
             )  # fmt: skip
         yield stack.enter_context(client(cluster))

@@ -1,11 +1,14 @@
 """Sweeps on workers that are killed, by the scheduler of another process tree, cut short."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import xarray as xr
 import circuits
 from cells.parameters import InputError
 from circuits.cli.main import main
+from circuits.driver.progress import Progress
 from circuits.engine.machine import is_complete
 from circuits.sweeps.cluster import connected, ship, slurm_cluster
 from circuits.sweeps.sweep import sweep_folder
@@ -168,12 +172,21 @@ def test_programs_are_sent_to_workers_with_a_cache_of_their_own(tmp_path, schedu
     (program / "static_arrays" / "x").write_bytes(b"12345678")
     (program / "main").write_text("#!/bin/sh\n")
     (program / "main").chmod(0o755)
-    from circuits.driver.progress import Progress
-
     with connected(scheduler[0], None, None, Progress()) as client:
         ship(client, ["abc"], 1)
     there = scheduler[1] / "programs" / "abc"
     assert is_complete(there) and os.access(there / "main", os.X_OK)
+
+
+def test_two_sweeps_at_once_warn_of_nothing():
+    with socket.socket() as other, warnings.catch_warnings(record=True) as told:
+        with contextlib.suppress(OSError):  # somebody has it already
+            other.bind(("", 8787))
+            other.listen()
+        warnings.simplefilter("always")
+        with connected(None, None, 1, Progress()) as client:
+            assert client.submit(int, "3").result(timeout=60) == 3
+    assert [str(one.message) for one in told if "Port" in str(one.message)] == []
 
 
 def test_a_job_script_says_what_a_worker_needs():
