@@ -124,24 +124,20 @@ def place_rows(stimulus, heights: np.ndarray, rng, across=0.0) -> np.ndarray:
     From there the window moves down by up to ``across`` px, where that is below zero up.
     """
     reach = np.ceil(np.abs(across) * np.ones(len(heights))).astype(int)
-    if reach.any():
-        room = heights - reach
-        if room.min() < 1:
-            have = heights[room.argmin()]
-            raise bad_value(
-                "drift", f"a sweep needs {reach.max() + 1} rows of pixels, a picture has {have}"
-            )
-        up = np.where(np.asarray(across) < 0, reach, 0)
-        if stimulus.row is None:
-            return up + rng.integers(room)
-        if (stimulus.row < up).any() or (stimulus.row - up >= room).any():
-            away = f"a drift from {stimulus.row} by {reach.max()} px leads out of the picture"
-            raise bad_value("row", away)
+    room, up = heights - reach, np.where(np.asarray(across) < 0, reach, 0)
+    if room.min() < 1:
+        have = heights[room.argmin()]
+        raise bad_value(
+            "drift", f"a sweep needs {reach.max() + 1} rows of pixels, a picture has {have}"
+        )
     if stimulus.row is None:
-        return rng.integers(heights)
+        return up + rng.integers(room)
     if stimulus.row >= heights.min():
         lowest = heights.min()
         raise bad_value("row", f"{stimulus.row} is not below the height of the picture, {lowest}")
+    if ((stimulus.row < up) | (stimulus.row - up >= room)).any():
+        away = f"a drift from {stimulus.row} by {reach.max()} px leads out of the picture"
+        raise bad_value("row", away)
     return np.full(len(heights), stimulus.row)
 
 
